@@ -1,0 +1,105 @@
+"""The history ring: the newest rows of one system, in a fixed amount of memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contracts import Snapshot
+from .state import restore, take
+
+__all__ = ["Ring", "RingState"]
+
+
+@dataclass(slots=True)
+class RingState:
+    """The newest `capacity` rows, each written twice so that any window is one contiguous view."""
+
+    values: NDArray[np.float32]  # [2 * capacity, d]
+    times: NDArray[np.float64]  # [2 * capacity]
+    quiet: NDArray[np.bool_]  # [2 * capacity]
+    count: int  # rows ever pushed
+
+
+class Ring:
+    """Keep the newest `capacity` rows of one system and hand them out as views.
+
+    Values are kept as float32: what the store keeps of a row is what a learner may look back at, so a window
+    read after a restart is the same window. Columns may be added at the right; their past is NaN.
+
+    Parameters
+    ----------
+    capacity
+        How many rows are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ring = Ring(capacity=3)
+    >>> for t in range(5):
+    ...     ring.push(float(t), np.array([10.0 * t]), quiet=t != 3)
+    >>> ring.values()[:, 0].tolist(), ring.times().tolist(), ring.quiet().tolist()
+    ([20.0, 30.0, 40.0], [2.0, 3.0, 4.0], [True, False, True])
+    """
+
+    def __init__(self, *, capacity: int = 1800) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1 row, not {capacity}")
+        self.capacity = capacity
+        self._state = RingState(
+            values=np.empty((2 * capacity, 0), np.float32),
+            times=np.full(2 * capacity, np.nan),
+            quiet=np.zeros(2 * capacity, np.bool_),
+            count=0,
+        )
+
+    def __len__(self) -> int:
+        return min(self._state.count, self.capacity)
+
+    @property
+    def width(self) -> int:
+        """How many columns a row has."""
+        return self._state.values.shape[1]
+
+    def push(self, time: float, row: NDArray[np.float64], *, quiet: bool) -> None:
+        """Append one row (``float64[d]``); `quiet` says that no incident was open."""
+        s = self._state
+        if row.shape[0] > self.width:
+            new = np.full((2 * self.capacity, row.shape[0] - self.width), np.nan, np.float32)
+            s.values = np.hstack([s.values, new])
+        for slot in (s.count % self.capacity, s.count % self.capacity + self.capacity):
+            s.values[slot], s.times[slot], s.quiet[slot] = row, time, quiet
+        s.count += 1
+
+    def _window(self) -> slice:
+        if self._state.count < self.capacity:
+            return slice(0, self._state.count)
+        start = self._state.count % self.capacity
+        return slice(start, start + self.capacity)
+
+    def values(self) -> NDArray[np.float32]:
+        """The kept rows, oldest first: a view, ``float32[n, d]``."""
+        return self._state.values[self._window()]
+
+    def times(self) -> NDArray[np.float64]:
+        """The times of the kept rows: a view, ``float64[n]``."""
+        return self._state.times[self._window()]
+
+    def quiet(self) -> NDArray[np.bool_]:
+        """Which of the kept rows no incident touches: a view, ``bool[n]``."""
+        return self._state.quiet[self._window()]
+
+    def mark(self, since: float, *, quiet: bool) -> None:
+        """Relabel the kept rows from time `since` on: an onset lies before the row that raised the alarm."""
+        self._state.quiet[self._state.times >= since] = quiet
+
+    def snapshot(self) -> Snapshot:
+        """Copy the ring."""
+        return take(self._state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take a snapshot back; its capacity must be this ring's."""
+        state = restore(RingState, snapshot)
+        if len(state.times) != 2 * self.capacity:
+            raise ValueError(f"the snapshot's ring holds {len(state.times) // 2} rows, not {self.capacity}")
+        self._state = state
