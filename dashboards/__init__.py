@@ -1,1 +1,1 @@
-""""""
+"""The dashboard: reads the store, and nothing else."""

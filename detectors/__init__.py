@@ -1,1 +1,1 @@
-""""""
+"""Detectors: blocks of metrics in, evidence of change out."""

@@ -1,1 +1,1 @@
-""""""
+"""One page a file; only these and `app` import Streamlit."""
