@@ -16,6 +16,8 @@
     └── BrokenInvariant  70   a defect of ours: stop before the checkpoint
 """
 
+# ruff: noqa: N818  (the names say what is wrong; the base class says that it is an error)
+
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
