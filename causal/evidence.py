@@ -177,7 +177,7 @@ def _scale(D: Floats, members: list[NDArray[np.int64]]) -> tuple[Floats, Floats,
 
 
 @kernel
-def _column_medians(columns):  # type: ignore[no-untyped-def]
+def _column_medians(columns: Floats) -> Floats:
     """Median of the finite values of each row of `columns` (float64[d, n])."""
     out = np.zeros(columns.shape[0])
     for j in range(columns.shape[0]):
@@ -188,7 +188,7 @@ def _column_medians(columns):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _levels(X, loc, sd):  # type: ignore[no-untyped-def]
+def _levels(X: Floats, loc: Floats, sd: Floats) -> tuple[Floats, Floats]:
     """EWMA level before each row and after the last; steps are clipped at 10 sd. NaN leaves the level alone."""
     T, d = X.shape
     levels = np.empty((T, d))
@@ -203,7 +203,7 @@ def _levels(X, loc, sd):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _residuals(Z, ar, bound):  # type: ignore[no-untyped-def]
+def _residuals(Z: Floats, ar: Floats, bound: Floats) -> Floats:
     """One-step residual of an AR(3) on centred rows; regressors are clipped at `bound`, missing ones are 0."""
     T, d = Z.shape
     out = np.empty((T, d))
@@ -218,7 +218,7 @@ def _residuals(Z, ar, bound):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _autocorrelations(Z):  # type: ignore[no-untyped-def]
+def _autocorrelations(Z: Floats) -> tuple[Floats, Floats]:
     """Autocorrelations at lags 1..3 of centred columns, and the number of finite rows."""
     T, d = Z.shape
     r = np.zeros((d, 3))
@@ -240,7 +240,7 @@ def _autocorrelations(Z):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _prefix_median(y):  # type: ignore[no-untyped-def]
+def _prefix_median(y: Floats) -> float:
     """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole."""
     T = len(y)
     best = 0.0
@@ -255,7 +255,7 @@ def _prefix_median(y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _prefix_scan(y):  # type: ignore[no-untyped-def]
+def _prefix_scan(y: Floats) -> float:
     """Largest discounted |sum| / sqrt(rows) over all prefixes."""
     best = 0.0
     total = 0.0
@@ -269,7 +269,7 @@ def _prefix_scan(y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _prefix_peak(y):  # type: ignore[no-untyped-def]
+def _prefix_peak(y: Floats) -> float:
     """Largest discounted |value|."""
     best = 0.0
     for t in range(len(y)):
@@ -279,7 +279,7 @@ def _prefix_peak(y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _window_statistics(offset, e, scale_level, scale_ar):  # type: ignore[no-untyped-def]
+def _window_statistics(offset: Floats, e: Floats, scale_level: Floats, scale_ar: Floats) -> tuple[Floats, Floats]:
     """The sustained and the sharp statistic per column, of `offset` = x - level and the AR residual `e`."""
     d = offset.shape[1]
     sustained, sharp = np.zeros(d), np.zeros(d)
@@ -291,7 +291,9 @@ def _window_statistics(offset, e, scale_level, scale_ar):  # type: ignore[no-unt
 
 
 @kernel
-def _quiet(X, levels, e, clip, prior, W, stride):  # type: ignore[no-untyped-def]
+def _quiet(
+    X: Floats, levels: Floats, e: Floats, clip: Floats, prior: Floats, W: int, stride: int
+) -> tuple[Floats, Floats]:
     """The same statistics of quiet windows, each with scales from which its own rows are left out."""
     T, d = X.shape
     count = max(0, (T - W) // stride + 1)

@@ -1,0 +1,80 @@
+"""What the name of a metric tells a ranking: whose it is, of which type, and whether it is a cause or a symptom."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Columns", "Role", "describe", "role_of"]
+
+
+class Role(IntEnum):
+    """What a metric is to the service that owns it."""
+
+    INTERNAL = 0  # cpu, memory, disk, queue, cache: what a fault acts on
+    LATENCY = 1  # what callers see of it
+    AVAILABILITY = 2
+    WORKLOAD = 3
+    SHARED = 4  # of the host under it: no evidence for or against one of its services
+
+
+_ROLES = (  # the first pattern that is found decides
+    (Role.SHARED, r"^node"),
+    (Role.LATENCY, r"latenc|duration|response_?time|ttft|rtt|(^|_)p(50|9\d)(_|$)|inter_token"),
+    (Role.AVAILABILITY, r"error|fail|success|availab|5xx|timeout|reject"),
+    (Role.WORKLOAD, r"request|workload|(^|_)(rps|qps|ops)(_|$)|throughput|traffic|tokens?_per|calls|invocation"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of one system as a ranking sees them; arrays are ``[d]``, services are numbered ``0 .. s-1``."""
+
+    names: tuple[str, ...]  # entity|metric
+    services: tuple[str, ...]
+    owner: NDArray[np.int64]  # service of each column, -1: of none (a virtual front)
+    types: NDArray[np.int64]  # equal for metrics of one type
+    roles: NDArray[np.int64]  # Role
+    bad: NDArray[np.int64]  # +1: up is bad, -1: down is bad
+    calls: NDArray[np.bool_]  # [s, s], calls[a, b]: a calls b
+
+
+def role_of(metric: str) -> Role:
+    """Read the role from the metric's name; what matches nothing is internal.
+
+    >>> [role_of(name).name for name in ("PodServerLatencyP90(s)", "cpu_util", "errors_per_s", "NodeCpuUsageRate(%)")]
+    ['LATENCY', 'INTERNAL', 'AVAILABILITY', 'SHARED']
+    """
+    lowered = metric.lower()
+    return next((role for role, pattern in _ROLES if re.search(pattern, lowered)), Role.INTERNAL)
+
+
+def describe(names: Sequence[str], edges: Sequence[tuple[str, str]] = ()) -> Columns:
+    """Describe the columns `names` (``entity|metric``).
+
+    An entity ``edge:a>b`` belongs to b and says that a calls b; one that starts with ``__`` (a synthetic front)
+    belongs to no service. `edges` are further ``(caller, callee)`` pairs.
+    """
+    split = [name.partition("|")[::2] for name in names]
+    entities, metrics = [e for e, _ in split], [m for _, m in split]
+    owners = [e.rpartition(">")[2] if e.startswith("edge:") else e for e in entities]
+    services = tuple(dict.fromkeys(o for o in owners if not o.startswith("__")))
+    number = {service: i for i, service in enumerate(services)}
+    types = {metric: i for i, metric in enumerate(dict.fromkeys(metrics))}
+    calls = np.zeros((len(services), len(services)), np.bool_)
+    seen = [tuple(e.removeprefix("edge:").split(">", 1)) for e in entities if e.startswith("edge:") and ">" in e]
+    for caller, callee in (*edges, *seen):
+        if caller in number and callee in number and caller != callee:
+            calls[number[caller], number[callee]] = True
+    return Columns(
+        names=tuple(names),
+        services=services,
+        owner=np.array([number.get(o, -1) for o in owners], np.int64),
+        types=np.array([types[m] for m in metrics], np.int64),
+        roles=np.array([role_of(m) for m in metrics], np.int64),
+        bad=np.array([-1 if re.search("success|availab", m.lower()) else 1 for m in metrics], np.int64),
+        calls=calls,
+    )

@@ -1,0 +1,120 @@
+"""Where it started: from abnormal metrics to ranked services and metrics.
+
+A service is suspect for what happens inside it (its *internal* metrics) and for what its callers see of it (its
+*symptoms*). Symptoms travel from callee to caller, so the suspicion that symptoms raise flows the other way: an
+absorbing walk along the call graph carries it from each caller to the callee whose symptom accounts for the
+caller's, and rests where no callee does, or where the service's own internals do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .columns import Columns, Role
+
+__all__ = ["ServiceScores", "order_metrics", "score_services"]
+
+Floats = NDArray[np.float64]
+_STEPS = 12  # no call chain that matters is longer
+_SYMPTOM = 2.0  # a symptom must be this abnormal on both sides to travel
+
+
+class ServiceScores(NamedTuple):
+    """One number per service; arrays are ``[s]``."""
+
+    score: Floats
+    internal: Floats  # abnormality of the most abnormal internal metric
+    external: Floats  # the same of the symptoms
+    flow: Floats  # suspicion absorbed
+
+
+def score_services(columns: Columns, abnormal: Floats, deviation: Floats, kpi_role: int | None = None) -> ServiceScores:
+    """Score services by their own evidence and by the symptoms that flow to them.
+
+    Parameters
+    ----------
+    columns
+        Who owns which column, and who calls whom.
+    abnormal, deviation
+        ``float64[d]``: see `headwater.causal.evidence.Evidence`.
+    kpi_role
+        With a KPI of a known role (latency, availability) only symptoms of that role count.
+
+    Examples
+    --------
+    The front shows the largest symptom, but its callee's symptom accounts for it, and the callee's cpu is abnormal:
+
+    >>> from headwater.causal.columns import describe
+    >>> columns = describe(["front|latency_s", "back|latency_s", "back|cpu"], edges=[("front", "back")])
+    >>> scores = score_services(columns, np.array([9.0, 8.0, 4.0]), np.array([0.5, 0.5, 0.3]))
+    >>> columns.services[int(scores.score.argmax())]
+    'back'
+    """
+    s = len(columns.services)
+    internal, external = np.zeros(s), np.zeros(s)
+    symptom = columns.roles != Role.INTERNAL
+    if kpi_role in (Role.LATENCY, Role.AVAILABILITY):
+        symptom &= columns.roles == kpi_role
+    owned = columns.owner >= 0
+    inside = owned & (columns.roles == Role.INTERNAL)
+    outside = owned & symptom & (columns.roles != Role.SHARED)
+    np.maximum.at(internal, columns.owner[inside], abnormal[inside])
+    np.maximum.at(external, columns.owner[outside], abnormal[outside])
+    flow = _absorb(_transitions(columns, abnormal, deviation, internal, external), np.sqrt(external))
+    return ServiceScores(np.maximum(np.sqrt(internal), flow), internal, external, flow)
+
+
+def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal: Floats, external: Floats) -> Floats:
+    """``P[a, b]``: share of a's suspicion that goes on to its callee b; the rest of the row stays."""
+    s = len(columns.services)
+    carried = np.zeros((s, s))
+    for role in (Role.LATENCY, Role.AVAILABILITY):
+        travelling = (columns.roles == role) & (abnormal >= _SYMPTOM) & (deviation * columns.bad > 0)
+        worst = np.zeros((s, int(columns.types.max(initial=-1)) + 1))
+        chosen = np.flatnonzero(travelling & (columns.owner >= 0))
+        np.maximum.at(worst, (columns.owner[chosen], columns.types[chosen]), np.abs(deviation[chosen]))
+        for a, b in zip(*np.nonzero(columns.calls), strict=True):
+            both = (worst[a] > 0) & (worst[b] > 0)
+            if both.any():
+                share = float(np.minimum(1.0, worst[b, both] / worst[a, both]).max())
+            elif worst[a].any() and worst[b].any():
+                # No metric type in common: the largest deviations of the role, in the role's one unit.
+                share = min(1.0, float(worst[b].max() / worst[a].max()))
+            else:
+                continue
+            carried[a, b] = max(carried[a, b], share)
+    total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
+    own = np.where(internal >= 1.0, internal, 0.0)
+    leaves = np.divide(external, external + own, out=np.zeros(s), where=external > 0) * largest
+    return carried * np.divide(leaves, total, out=np.zeros(s), where=total > 0)[:, None]
+
+
+def _absorb(P: Floats, start: Floats) -> Floats:
+    """Let `start` walk along `P` and collect what rests at each node."""
+    stay = 1.0 - P.sum(axis=1)
+    moving, resting = start.copy(), np.zeros_like(start)
+    for _ in range(_STEPS):
+        resting += moving * stay
+        moving = moving @ P
+    return resting + moving
+
+
+def order_metrics(columns: Columns, abnormal: Floats, suspicion: Floats, services: ServiceScores) -> NDArray[np.int64]:
+    """Order of the columns, most suspect first.
+
+    By `suspicion` (``float64[d]``, the abnormality that no other metric explains) times the standing of the
+    service; inside a service with internal evidence its abnormal internals come before the symptoms they cause.
+    """
+    highest = max(float(services.score.max(initial=0.0)), 1e-12)
+    standing = np.where(
+        columns.owner >= 0, services.score[columns.owner] / highest if len(services.score) else 0.0, 0.5
+    )
+    order = np.argsort(-suspicion * standing, kind="stable")
+    for service in np.flatnonzero(services.internal >= 1.0):
+        places = np.flatnonzero(columns.owner[order] == service)
+        mine = order[places]
+        threshold = max(1.0, 0.1 * services.internal[service])
+        first = (columns.roles[mine] == Role.INTERNAL) & (abnormal[mine] >= threshold)
+        order[places] = np.concatenate([mine[first], mine[~first]])
+    return order
