@@ -87,13 +87,15 @@ def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal
     total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
     own = np.where(internal >= 1.0, internal, 0.0)
     leaves = np.divide(external, external + own, out=np.zeros(s), where=external > 0) * largest
-    return carried * np.divide(leaves, total, out=np.zeros(s), where=total > 0)[:, None]
+    rate: Floats = np.divide(leaves, total, out=np.zeros(s), where=total > 0)
+    return carried * rate[:, None]
 
 
 def _absorb(P: Floats, start: Floats) -> Floats:
     """Let `start` walk along `P` and collect what rests at each node."""
     stay = 1.0 - P.sum(axis=1)
-    moving, resting = start.copy(), np.zeros_like(start)
+    moving: Floats = start.copy()
+    resting: Floats = np.zeros_like(start)
     for _ in range(_STEPS):
         resting += moving * stay
         moving = moving @ P

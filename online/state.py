@@ -37,16 +37,16 @@ def restore(kind: type[S], snapshot: Snapshot) -> S:
     SnapshotError
         If a field is missing, unknown, or of another type.
     """
-    wanted = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    wanted: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if missing := sorted(wanted.keys() - snapshot.keys()):
         raise SnapshotError(f"{kind.__name__}: the snapshot lacks {', '.join(missing)}")
     if unknown := sorted(snapshot.keys() - wanted.keys()):
         raise SnapshotError(f"{kind.__name__}: the snapshot has unknown fields {', '.join(unknown)}")
-    scalars = {int: (int, np.integer), float: (float, np.floating), str: str, bool: (bool, np.bool_)}
+    scalars: dict[Any, Any] = {int: (int, np.integer), float: (float, np.floating), str: str, bool: (bool, np.bool_)}
     values: dict[str, Any] = {}
     for name, annotation in wanted.items():
         value = snapshot[name]
-        accepted = scalars.get(annotation, np.ndarray)  # type: ignore[call-overload]
+        accepted = scalars.get(annotation, np.ndarray)
         if not isinstance(value, accepted):
             found = type(value).__name__
             raise SnapshotError(f"{kind.__name__}.{name}: expected {annotation}, found {found}")
@@ -57,8 +57,8 @@ def restore(kind: type[S], snapshot: Snapshot) -> S:
 def encode(snapshot: Snapshot, *, kind: str, version: int) -> bytes:
     """Bytes of a snapshot, labelled with the learner's name and its format version."""
     buffer = io.BytesIO()
-    labelled: dict[str, Any] = {_KIND: np.array(kind), _VERSION: np.array(version)}
-    np.savez(buffer, **labelled, **{name: np.asarray(value) for name, value in snapshot.items()})
+    fields: dict[str, Any] = {_KIND: kind, _VERSION: version, **snapshot}
+    np.savez(buffer, allow_pickle=False, **{name: np.asarray(value) for name, value in fields.items()})
     return buffer.getvalue()
 
 

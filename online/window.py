@@ -59,7 +59,7 @@ class Ring:
     @property
     def width(self) -> int:
         """How many columns a row has."""
-        return self._state.values.shape[1]
+        return int(self._state.values.shape[1])
 
     def push(self, time: float, row: NDArray[np.float64], *, quiet: bool) -> None:
         """Append one row (``float64[d]``); `quiet` says that no incident was open."""
