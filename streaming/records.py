@@ -20,6 +20,7 @@ __all__ = [
     "Direction",
     "Edge",
     "Event",
+    "EvidenceWindow",
     "Frame",
     "Incident",
     "Kind",
@@ -252,6 +253,20 @@ class Changed(msgspec.Struct, frozen=True):
     incident: Incident
     by: str = ""
     note: str = ""
+
+
+class EvidenceWindow(NamedTuple):
+    """The raw rows round an incident's onset, to be kept for as long as the incident.
+
+    `names` are d times ``entity|metric``; `times` is ``float64[T]``; `values` is ``float32[T, d]``, NaN where
+    nothing was known.
+    """
+
+    system: str
+    incident: str
+    names: tuple[str, ...]
+    times: NDArray[np.float64]
+    values: NDArray[np.float32]
 
 
 Event: TypeAlias = Tick | Triggered | Ranked | Changed

@@ -1,7 +1,7 @@
 """The tables of the store, for SQLite now and PostgreSQL later. docs/store.md describes them for other readers.
 
-Every key starts with `system`. Columns in `WALL_CLOCK` depend on when the worker ran; all others are the same
-for the same input, however often the worker was killed on the way.
+The key of whatever belongs to a system starts with `system`. Columns in `WALL_CLOCK` depend on when the
+worker ran; all others are the same for the same input, however often the worker was killed on the way.
 """
 
 from sqlalchemy import (
@@ -41,7 +41,7 @@ SCHEMA_VERSION = 1
 WALL_CLOCK = {
     "meta": {"value"},
     "incident": {"late"},
-    "outbox": {"attempts", "published"},
+    "outbox": {"seq", "attempts", "published"},
     "command": {"queued", "applied"},
     "status": {"value", "updated"},
 }
@@ -76,13 +76,15 @@ offset = Table(  # the next offset to read; the truth about progress
 outbox = Table(  # published after the commit, under an id that a repeat has again
     "outbox",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the order to publish in
+    Column("id", String, nullable=False, unique=True),
     Column("topic", String, nullable=False),
     Column("key", String, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("published", Float),  # wall clock; null: still to do
 )
+Index("outbox_published", outbox.c.published, outbox.c.attempts)
 
 series = Table(
     "series",
@@ -103,17 +105,17 @@ tick = Table(  # one aligned row; blobs are little-endian float32, one per slot 
     Column("time", Float, primary_key=True),
     Column("values", LargeBinary, nullable=False),
     Column("scores", LargeBinary, nullable=False),
-    Column("joint", Float, nullable=False),
+    Column("joint", Float),  # null: unknown
     Column("learning", Float, nullable=False),
 )
 
-event = Table(  # Triggered, Ranked and Changed, as JSON; the audit trail and the timeline
+event = Table(  # Triggered and Changed, as JSON; with `ranking` the audit trail and the timeline
     "event",
     metadata,
     Column("system", String, primary_key=True),
     Column("time", Float, primary_key=True),
     Column("n", Integer, primary_key=True),
-    Column("type", String, nullable=False),  # triggered | ranked | changed
+    Column("type", String, nullable=False),  # triggered | changed
     Column("incident", String, nullable=False),  # empty: none
     Column("payload", Text, nullable=False),
 )
@@ -135,13 +137,14 @@ incident = Table(  # the newest state of each incident; `payload` is the whole I
     Column("payload", Text, nullable=False),
 )
 
-ranking = Table(  # one row a batch; `payload` is the whole Ranked as JSON
+ranking = Table(  # Ranked, one row a batch; `payload` is the whole of it as JSON
     "ranking",
     metadata,
     Column("system", String, primary_key=True),
     Column("incident", String, primary_key=True),
     Column("batch", Integer, primary_key=True),
     Column("time", Float, nullable=False),
+    Column("n", Integer, nullable=False),
     Column("payload", Text, nullable=False),
 )
 
@@ -170,6 +173,7 @@ command = Table(  # appended by anyone, applied by the worker alone
     Column("row_time", Float),  # its place in the input: after the row of this time
     Column("applied", Float),  # wall clock
 )
+Index("command_state", command.c.state)
 
 status = Table(  # heartbeat, lag, counters: one JSON object a key
     "status",
