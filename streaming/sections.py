@@ -119,7 +119,9 @@ class SourceSection(Section):
 class ColumnsSection(Section):
     """What the columns of a wide table mean."""
 
-    pattern: str = key("{entity}|{metric}", "how a column's name is read; without {entity} the system's name stands in")
+    pattern: str = key(
+        "{entity}|{metric}", "how a column's name is read; one that does not fit is a metric of the system"
+    )
     mapping: dict[str, str] = key({}, "column = 'entity|metric', for names that no pattern reads")
     counters: Texts = key((), "patterns on entity|metric of growing totals, which are read as rates per second")
     time: str | None = key(None, "the time column; none: found")
@@ -127,10 +129,8 @@ class ColumnsSection(Section):
     @field_validator("pattern")
     @classmethod
     def _pattern(cls, value: str) -> str:
-        if value.count("{metric}") != 1 or value.count("{entity}") > 1:
-            raise ValueError(
-                f"{value!r} must hold {{metric}} once and {{entity}} at most once, like '{{entity}}.{{metric}}'"
-            )
+        if value.count("{metric}") != 1 or value.count("{entity}") != 1:
+            raise ValueError(f"{value!r} must hold {{entity}} and {{metric}} once each, like '{{entity}}.{{metric}}'")
         return value
 
     @field_validator("mapping")

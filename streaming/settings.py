@@ -134,8 +134,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Mapping[str, Any]] | 
                     f"[{section}] is a section and cannot be {keys!r}", origin_of({section: origin}, section)
                 )
             merged.setdefault(section, {}).update(keys)
-            names = {k: f"{PREFIX}{section}__{k}".upper() if origin == "environment" else origin for k in keys}
-            origins |= {f"{section}.{k}": name for k, name in names.items()}
+            origins |= {f"{section}.{k}": variable(section, k) if origin == "environment" else origin for k in keys}
     try:
         settings = Settings(**merged)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -165,13 +164,25 @@ def read(file: Path) -> Tree:
 
 
 def environment() -> Tree:
-    """Read ``HEADWATER_SECTION__KEY``; a name with two underscores that fits no section is an error."""
+    """Read ``HEADWATER_SECTION__KEY``, and ``HEADWATER_STORE`` for the URL of the store.
+
+    A name with two underscores that fits no section is an error.
+    """
     for name in os.environ:
         section, nested, _ = name.removeprefix(PREFIX).lower().partition("__")
         if name.startswith(PREFIX) and nested and section not in Settings.model_fields:
             mend = nearest(section, Settings.model_fields) or f"sections: {', '.join(Settings.model_fields)}"
             raise SettingsError(f"{name}: there is no section {section!r}", "it is set in the environment", mend)
-    return Environment(Settings)()
+    tree: Tree = Environment(Settings)()
+    if isinstance(tree.get("store"), str):
+        tree["store"] = {"url": tree["store"]}
+    return tree
+
+
+def variable(section: str, key: str) -> str:
+    """Return the name of the environment variable that sets a key."""
+    name = f"{PREFIX}{section}__{key}".upper()
+    return name if name in os.environ else f"{PREFIX}{section}".upper()
 
 
 def explained(errors: list[ErrorDetails], origins: Mapping[str, str]) -> SettingsError:

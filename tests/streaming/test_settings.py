@@ -95,7 +95,7 @@ def test_files_are_searched_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPa
         ("[align]\nstaleness = nan", "[align] staleness: nan: it should be a finite number", "config show"),
         ('[causal]\nfusion = "add"', "[causal] fusion: 'add': it should be 'additive' or 'commutator'", "config show"),
         ('[source]\nstart = "yesterday"', "[source] start: 'yesterday' is no time", "config show"),
-        ('[columns]\npattern = "{name}"', "[columns] pattern: '{name}' must hold {metric} once", "config show"),
+        ('[columns]\npattern = "{name}"', "[columns] pattern: '{name}' must hold {entity} and {metric} once each", "config show"),
         ('[columns.mapping]\ncpu = "usage"', "[columns] mapping: 'usage' for column 'cpu'", "config show"),
         ('[topology]\nedges = ["a>b", "c"]', "[topology] edges: 'c' is no edge: write 'caller>callee'", "config show"),
         ('[store]\nurl = "postgresql://x/y"', "[store] url: 'postgresql://x/y' is no store", "sqlite:///PATH"),
@@ -127,6 +127,13 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.topology.edges == ("a>b", "b>c")
     assert settings.columns.mapping == {"cpu": "host|cpu"}
     assert Settings().system.kpi == (), "only load() looks at the environment"
+
+
+def test_the_store_has_a_short_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_STORE", "short.db")
+    settings = load()
+    assert settings.store.url == "sqlite:///short.db"
+    assert sources(settings)["store.url"] == "HEADWATER_STORE"
 
 
 def test_environment_errors_name_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
