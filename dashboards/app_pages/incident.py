@@ -1,0 +1,237 @@
+"""The incident page: one incident, its named cause first, then how sure, how settled, and on what evidence."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+import streamlit as st
+
+from headwater.dashboards import queries, queries_incident, views_graph, views_incident
+from headwater.dashboards.app_pages import frame
+from headwater.dashboards.words import moment, number
+from headwater.streaming.incidents import LIVE
+from headwater.streaming.reader import Reader
+from headwater.streaming.records import Incident, Ranked, Series
+
+__all__: list[str] = []
+
+CHIPS = {"cause": "orange", "path": "blue", "symptom": "violet", "other": "gray"}
+BATCHES = st.column_config.NumberColumn(format="%.2f")
+BAR = st.column_config.ProgressColumn("score of the first", format="percent", min_value=0.0, max_value=1.0)
+TIME = st.column_config.DatetimeColumn("time (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+EVIDENCE = 9
+
+
+class Facts(NamedTuple):
+    """Everything the page shows, read from one state of the store."""
+
+    incident: Incident
+    late: bool
+    rankings: list[Ranked]
+    series: dict[str, Series]
+    timeline: pl.DataFrame
+    evidence: pl.DataFrame
+    systems: list[str]
+
+    @property
+    def ranked(self) -> Ranked | None:
+        """The newest ranking."""
+        return self.rankings[-1] if self.rankings else None
+
+
+def _read(reader: Reader, system: str, name: str) -> Facts:
+    return Facts(
+        incident=reader.incident(name, system),
+        late=(system, name) in reader.late(),
+        rankings=reader.rankings(system, name),
+        series={s.name: s for s in reader.series(system)},
+        timeline=queries_incident.timeline(reader.events(system, incident=name)),
+        evidence=queries_incident.evidence(reader, system, name),
+        systems=reader.systems(),
+    )
+
+
+def _pick(incidents: Sequence[Incident]) -> str:
+    """The incident to show: the one of the link, else the newest that is open, else the newest."""
+    about = {i.id: f"{i.id} · {i.state} · {i.service or 'no cause yet'} · {moment(i.onset)}" for i in incidents}
+    wanted = st.query_params.get("incident")
+    if wanted is not None and wanted not in about:
+        st.warning(f"There is no incident {wanted} here; this is the newest one.")
+    first = next((i.id for i in incidents if i.state in LIVE), incidents[0].id)
+    return st.selectbox(
+        "Incident",
+        list(about),
+        index=list(about).index(wanted if wanted in about else first),
+        format_func=about.__getitem__,
+        key="chosen",
+        on_change=lambda: st.query_params.update(incident=st.session_state["chosen"]),
+        width=520,
+    )
+
+
+def _card(facts: Facts) -> None:
+    incident, ranked = facts.incident, facts.ranked
+    headline, why = views_incident.verdict(incident, ranked)
+    life, settled = views_incident.settled(incident)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(incident.state, color=life)
+            st.badge(incident.rca, color=settled)
+            if facts.late:
+                st.badge("found late", color="gray", help="Found while a backlog was worked off.")
+        st.subheader(f"{incident.id} · {headline}", anchor=False)
+        st.markdown(why)
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            for place, chip in enumerate(views_incident.chips(incident, ranked)):
+                if place:
+                    st.markdown("→")
+                role = "" if chip.role in ("path", "other") else f"**{chip.role}** "
+                st.badge(f"{role}{chip.text}", color=CHIPS[chip.role])
+        if not incident.kpi:
+            st.markdown("No KPI configured: the walk started from the joint anomaly. Name one with `[system] kpi`.")
+        with st.grid(6, min_column_width=130, gap="small"):
+            for fact in views_incident.facts(incident, ranked):
+                st.metric(fact.label, fact.value, help=fact.help, border=True)
+
+
+def _ranking(facts: Facts) -> None:
+    ranked = facts.ranked
+    if ranked is None:
+        st.info("No ranking yet: the first batch is computed a few rows after the onset.")
+        return
+    services, metrics = queries_incident.services(ranked), queries_incident.metrics(ranked, facts.series)
+    with st.container(border=True):
+        st.subheader("Services", anchor=False)
+        st.dataframe(
+            services, hide_index=True, alt=f"Suspected services, first {services['service'].first()}",
+            column_config={"share": BAR, **dict.fromkeys(("score", "own", "from others", "flow"), BATCHES)},
+        )  # fmt: skip
+    with st.container(border=True):
+        st.subheader("Metrics", anchor=False)
+        st.dataframe(
+            metrics, hide_index=True, alt=f"Suspected metrics, first {metrics['metric'].first()}",
+            column_config={"share": BAR, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
+        )  # fmt: skip
+        st.markdown(
+            "*abnormal*: 1 is the one-in-a-hundred event of quiet time · *explained, by*: the share that the graph "
+            "explains by other metrics, and the one that explains most · *walk*: how often a random walk up the "
+            "graph from the symptom ends here."
+        )
+
+
+def _convergence(facts: Facts) -> None:
+    table = queries_incident.batches(facts.rankings)
+    with st.container(border=True):
+        st.subheader("How settled it is", anchor=False)
+        if table.height < 2:
+            st.markdown("After two batches this shows whether the ranking stays the same.")
+            return
+        last = table.row(-1, named=True)
+        left, right = st.columns(2)
+        with left:
+            alt = (
+                f"Agreement with the batch before: list {number(last['same list'])}, graph {number(last['same graph'])}"
+            )
+            frame.chart(views_incident.agreement_chart(table), alt, "agreement-chart", 260)
+        with right:
+            leaders = queries_incident.leaders(facts.rankings)
+            alt = f"Score by batch; {last['first place']} leads with {number(last['score'] or 0.0)}"
+            frame.chart(views_incident.leaders_chart(leaders), alt, "leaders-chart", 260)
+        with st.expander("Batches as a table"):
+            st.dataframe(table, hide_index=True, column_config={"time": TIME}, alt="Every batch of the ranking")
+
+
+def _graph(facts: Facts) -> None:
+    ranked = facts.ranked
+    if ranked is None:
+        return
+    with st.container(border=True):
+        st.subheader("Causal graph", anchor=False)
+        whole = st.toggle("All metrics", key="whole", bind="query-params", help="Else the path and its neighbourhood.")
+        roles = views_incident.roles(facts.incident, ranked)
+        drawing = views_graph.draw(ranked.edges, roles, ranked.path, whole=whole)
+        frame.chart(drawing.option, views_graph.sentence(ranked.path, drawing), "graph-chart", drawing.height)
+        st.markdown(
+            "◆ cause · ● on the path · ■ symptom · small: other metrics. Arrows point from cause to effect, thicker "
+            "when stronger; solid ones were learned in quiet time, dashed ones in this incident."
+            + (f" {drawing.hidden} metrics are not drawn." if drawing.hidden else "")
+        )
+        edges = queries_incident.edges(ranked)
+        with st.expander(f"The graph as a table ({edges.height} edges)"):
+            st.dataframe(edges, hide_index=True, column_config={"weight": BATCHES}, alt="Edges, strongest first")
+
+
+def _evidence(facts: Facts) -> None:
+    incident, ranked, window = facts.incident, facts.ranked, facts.evidence
+    with st.container(border=True):
+        st.subheader("Evidence", anchor=False)
+        if window.is_empty():
+            st.markdown("No window of raw values was kept with this incident.")
+            return
+        names = views_incident.shown(incident, ranked, window.columns)[:EVIDENCE]
+        usual = queries_incident.usual(window, incident.onset)
+        roles = views_incident.roles(incident, ranked)
+        with st.grid(3, min_column_width=300) as grid:
+            for name in names:
+                unit = facts.series[name].unit if name in facts.series else ""
+                role = roles.get(name, "other")
+                with grid.cell():
+                    st.markdown(
+                        f"**{views_incident.label(name)}**"
+                        + (f" [{unit}]" if unit else "")
+                        + f" {role}" * (role != "other")
+                    )
+                    option = views_incident.evidence_chart(
+                        queries.thin(window.select("time", name)), name,
+                        onset=incident.onset, usual=usual.get(name), role=role,
+                    )  # fmt: skip
+                    alt = f"{views_incident.label(name)} round the onset, usually {number(usual.get(name, float('nan')), unit)}"
+                    frame.chart(option, alt, f"evidence-{name}", 190)
+
+
+def _rest(facts: Facts) -> None:
+    with st.container(border=True):
+        st.subheader("Timeline", anchor=False)
+        st.dataframe(facts.timeline, hide_index=True, column_config={"time": TIME}, alt="What happened, oldest first")
+    with st.container(border=True):
+        st.subheader("The same on the command line", anchor=False)
+        lines = views_incident.commands(facts.incident, frame.store_address(), len(facts.systems) > 1)
+        st.code("\n".join(lines), language="bash")
+
+
+def _body(system: str, name: str) -> None:
+    with frame.reading() as reader:
+        facts = _read(reader, system, name)
+    _card(facts)
+    _ranking(facts)
+    _graph(facts)
+    _convergence(facts)
+    _evidence(facts)
+    _rest(facts)
+
+
+def _page() -> None:
+    st.title("Incidents", anchor=False)
+    with frame.reading() as reader:
+        systems = reader.systems()
+        late = reader.late()
+    if not systems:
+        frame.empty("The store is there, but no row has reached it yet.", "headwater doctor")
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        system = frame.system_picker(systems)
+        with frame.reading() as reader:
+            incidents = reader.incidents(system)
+        if not incidents:
+            frame.empty(f"No incident of {system} so far. To see one from start to end:", "headwater demo")
+            st.stop()
+        name = _pick(incidents)
+        refresh = frame.refresh_picker()
+    with st.expander(f"All incidents ({len(incidents)})"):
+        table = queries.incident_table(incidents, late)
+        onset = st.column_config.DatetimeColumn("onset (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+        st.dataframe(table, hide_index=True, column_config={"onset": onset}, alt="All incidents, newest first")
+    st.fragment(_body, run_every=refresh)(system, name)
+
+
+_page()

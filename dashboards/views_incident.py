@@ -1,0 +1,210 @@
+"""The incident page as data: the card that names a cause, the chips of the path, the charts. Pure."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import polars as pl
+
+from headwater.streaming.records import Incident, Ranked, Suspect
+
+from .charts import CAUSE, MUTED, Option, base, line, millis, time_axis
+from .words import clock, moment, number, span
+
+__all__ = ["Chip", "Fact", "Role", "agreement_chart", "chips", "commands", "evidence_chart", "facts", "label",
+           "leaders_chart", "roles", "settled", "shown", "verdict"]  # fmt: skip
+
+Role: TypeAlias = Literal["cause", "path", "symptom", "other"]
+
+CLOSED = ("resolved", "dismissed", "shifted")
+SETTLED = {
+    "collecting": "The first rows after the onset are still coming in: there is no ranking yet.",
+    "provisional": "The ranking may still change with the next batches.",
+    "converged": "The ranking and the graph have stopped changing.",
+    "inconclusive": "The ranking never settled, or nothing stood out. Read the table, not only its first row.",
+}
+"""What each state of the root cause means, in a sentence."""
+
+
+class Fact(NamedTuple):
+    """One number of the card."""
+
+    label: str
+    value: str
+    help: str
+
+
+class Chip(NamedTuple):
+    """One step of the path from the cause to the symptom."""
+
+    text: str
+    role: Role
+
+
+def label(name: str) -> str:
+    """``entity|metric`` as people read it."""
+    return name.replace("|", " · ", 1)
+
+
+def verdict(incident: Incident, ranked: Ranked | None) -> tuple[str, str]:
+    """Headline and explanation of the card: names a service only as firmly as the evidence allows."""
+    if not incident.service or ranked is None or not ranked.metrics:
+        return "No cause named yet", SETTLED[incident.rca]
+    strength = (
+        "Likely cause" if incident.confidence >= 2 else "Weak suspicion" if incident.confidence >= 1 else "Best guess"
+    )
+    first = next((m for m in ranked.metrics if m.name == incident.cause), ranked.metrics[0])
+    why = f"{label(first.name)} is {number(first.value)}, usually {number(first.usual)}"
+    share = _origin(first)
+    doubt = (
+        ""
+        if incident.confidence >= 1
+        else " Nothing is more unusual than in quiet times, so this may be nobody's fault."
+    )
+    return f"{strength}: {incident.service}", f"{why}{share}.{doubt} {SETTLED[incident.rca]}"
+
+
+def _origin(suspect: Suspect) -> str:
+    if suspect.by and suspect.explained >= 0.5:
+        return f"; {label(suspect.by)} explains {100 * suspect.explained:.0f} % of that"
+    return "; no other metric explains most of that"
+
+
+def facts(incident: Incident, ranked: Ranked | None) -> list[Fact]:
+    """The numbers beside the verdict."""
+    services = ranked.services if ranked is not None else ()
+    end = incident.closed if incident.closed is not None else incident.updated
+    runner_up = services[1].entity if len(services) > 1 else ""
+    margin = f"{number(incident.margin)} ×" if runner_up else "–"
+    return [
+        Fact("Margin", margin, f"Score of the first service over the runner-up's ({runner_up or 'there is none'})."),
+        Fact("Confidence", number(incident.confidence), "Strength of the evidence over that of quiet windows. "
+             "Below 1 nothing is unusual; from 2 on a cause is named."),
+        Fact("Onset", clock(incident.onset), f"First changed row: {moment(incident.onset)}."),
+        Fact("Opened after", span(incident.opened - incident.onset), f"At the row of {moment(incident.opened)}."),
+        Fact("Lasted" if incident.closed is not None else "Lasting", span(end - incident.onset),
+             f"To {moment(end)}." if incident.closed is not None else f"To its newest row, {moment(end)}."),
+        Fact("Batches", str(incident.batches), "How often the ranking was computed again on new rows."),
+    ]  # fmt: skip
+
+
+def shown(incident: Incident, ranked: Ranked | None, kept: Sequence[str]) -> list[str]:
+    """Metrics to show the evidence of: the path from cause to symptom, then what else ranks high or changed most."""
+    path = ranked.path if ranked is not None and ranked.path else incident.path
+    suspects = [m.name for m in ranked.metrics[:6]] if ranked is not None else []
+    wanted = dict.fromkeys([*([incident.cause] if incident.cause else []), *path, *suspects, *incident.changed])
+    return [name for name in wanted if name in kept]
+
+
+def settled(incident: Incident) -> tuple[str, str]:
+    """Colour names of the badges for `state` and `rca`."""
+    life = {"open": "red", "acknowledged": "orange"}.get(incident.state, "gray")
+    cause = {"converged": "green", "inconclusive": "gray"}.get(incident.rca, "blue")
+    return life, cause
+
+
+def roles(incident: Incident, ranked: Ranked | None) -> dict[str, Role]:
+    """Part that each named metric plays. Whatever is not here is ``other``."""
+    path = ranked.path if ranked is not None and ranked.path else incident.path
+    found: dict[str, Role] = dict.fromkeys(path, "path")
+    found |= dict.fromkeys([incident.kpi] if incident.kpi else path[-1:], "symptom")
+    if incident.cause:
+        found[incident.cause] = "cause"
+    return found
+
+
+def chips(incident: Incident, ranked: Ranked | None) -> list[Chip]:
+    """The path from the cause to the symptom, one chip a metric."""
+    path = ranked.path if ranked is not None and ranked.path else incident.path
+    found = roles(incident, ranked)
+    return [Chip(label(name), found.get(name, "other")) for name in path]
+
+
+def agreement_chart(batches: pl.DataFrame) -> Option:
+    """How much each batch agreed with the one before: ranked list and causal graph, 1 = the same."""
+    return base(
+        batches.select("batch", "same list", "same graph"),
+        legend={"top": 0, "left": 0},
+        xAxis=_batch_axis(),
+        yAxis={"type": "value", "min": 0, "max": 1, "name": "agreement", "nameTextStyle": {"align": "left"}},
+        series=[
+            line("same list", "batch", showSymbol=True, symbol="circle", symbolSize=6, lineStyle={"width": 2}),
+            line("same graph", "batch", showSymbol=True, symbol="rect", symbolSize=6,
+                 lineStyle={"width": 2, "type": "dashed"}),
+        ],
+        grid={"left": 8, "right": 16, "top": 58, "bottom": 24, "containLabel": True},
+    )  # fmt: skip
+
+
+def leaders_chart(leaders: pl.DataFrame) -> Option:
+    """Score by batch of the services that lead now: the first thick, so that a change of leader is seen."""
+    names = [name for name in leaders.columns if name != "batch"]
+    symbols = ("diamond", "circle", "rect")
+    series = [
+        line(name, "batch", showSymbol=True, symbol=symbols[k % 3], symbolSize=8 if k == 0 else 6,
+             lineStyle={"width": 3 if k == 0 else 1.5}, **({"itemStyle": {"color": CAUSE}} if k == 0 else {}))
+        for k, name in enumerate(names)
+    ]  # fmt: skip
+    for style in series[:1]:
+        style["lineStyle"]["color"] = CAUSE
+    return base(
+        leaders,
+        legend={"top": 0, "left": 0, "type": "scroll"},
+        xAxis=_batch_axis(),
+        yAxis={"type": "value", "name": "score", "nameTextStyle": {"align": "left"}},
+        series=series,
+        grid={"left": 8, "right": 16, "top": 58, "bottom": 24, "containLabel": True},
+    )
+
+
+def _batch_axis() -> Option:
+    return {
+        "type": "value",
+        "name": "batch",
+        "nameLocation": "middle",
+        "nameGap": 26,
+        "minInterval": 1,
+        "min": "dataMin",
+        "max": "dataMax",
+        "splitLine": {"show": False},
+    }
+
+
+def evidence_chart(window: pl.DataFrame, name: str, *, onset: float, usual: float | None, role: Role) -> Option:
+    """One metric's raw values round the onset: a line at the onset, a dashed one at its usual value."""
+    colour = CAUSE if role == "cause" else None
+    style: Option = {"width": 2} | ({"color": colour} if colour else {})
+    marks: list[Option] = [
+        {"xAxis": millis(onset), "label": {"formatter": "onset", "position": "insideEndTop"}},
+    ]
+    if usual is not None:
+        marks.append(
+            {
+                "yAxis": usual,
+                "label": {"formatter": "usual", "position": "insideStartTop"},
+                "lineStyle": {"type": "dashed"},
+            }
+        )
+    shown = line(name, lineStyle=style, **({"itemStyle": {"color": colour}} if colour else {}))
+    shown["markLine"] = {
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"color": MUTED, "type": "solid", "width": 1},
+        "label": {"color": MUTED},
+        "data": marks,
+    }
+    return base(
+        window.select("time", name),
+        grid={"left": 4, "right": 12, "top": 16, "bottom": 4, "containLabel": True},
+        xAxis=time_axis(splitNumber=3),
+        yAxis={"type": "value", "scale": True, "splitNumber": 3},
+        series=[shown],
+    )
+
+
+def commands(incident: Incident, store: str, several_systems: bool) -> list[str]:
+    """The commands that say the same as the page, or change what it shows."""
+    where = f" --system {incident.system}" if several_systems else ""
+    place = f"{incident.id}{where} --store {store}"
+    reading = [f"headwater incidents show {place} --json", f"headwater incidents export {place}"]
+    writing = ["resolve", "dismiss"] if incident.state == "acknowledged" else ["ack", "resolve", "dismiss"]
+    return reading + ([] if incident.state in CLOSED else [f"headwater incidents {verb} {place}" for verb in writing])

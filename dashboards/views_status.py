@@ -1,0 +1,126 @@
+"""The status strip of the live page as data: is a worker at work, is it keeping up, did it lose anything."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from .words import clock, moment, percent, span
+
+__all__ = ["Cell", "Status", "Tone", "silence", "strip"]
+
+INTERVAL = 5.0  # seconds between two heartbeats: the worker commits at least this often
+Tone: TypeAlias = Literal["plain", "good", "warn", "bad"]
+Status: TypeAlias = Mapping[str, tuple[Mapping[str, Any], float]]
+"""Key of a status row → its value, and the time at which the worker wrote it."""
+
+
+class Cell(NamedTuple):
+    """One number of the strip; `note` says what it means just now, `help` what it means at all."""
+
+    label: str
+    value: str
+    note: str
+    help: str
+    tone: Tone = "plain"
+
+
+def silence(status: Status, now: float) -> tuple[Tone, str] | None:
+    """Why the page does not show the present: no worker yet, one that stopped, or one overdue. None: it does."""
+    if "worker" not in status:
+        return "warn", "No worker has used this store yet. Start one with `headwater run`, or try `headwater demo`."
+    worker, updated = status["worker"]
+    if worker.get("state") == "stopped":
+        return "plain", f"The worker stopped at {moment(updated)}. This is what it left; `headwater run` goes on."
+    overdue = now - updated
+    if overdue > 3 * INTERVAL:
+        return "bad", (
+            f"The worker has been silent for {span(overdue)}; its last heartbeat was at {moment(updated)}. "
+            "What you see is old. See its log, or start it again with `headwater run`: it goes on where it was."
+        )
+    return None
+
+
+def strip(status: Status, system: str, open_incidents: int, now: float) -> list[Cell]:
+    """The cells, in the order in which they are read."""
+    return [
+        _heartbeat(status, now),
+        _learning(status, system),
+        _lag(status),
+        *_losses(status),
+        Cell(
+            "Open incidents",
+            f"{open_incidents:,}",
+            "see below" if open_incidents else "none",
+            "Incidents that are open or acknowledged.",
+            "bad" if open_incidents else "good",
+        ),
+    ]
+
+
+def _heartbeat(status: Status, now: float) -> Cell:
+    text = "Time since the worker last wrote to the store. It does so at least every 5 s."
+    if "worker" not in status:
+        return Cell("Worker", "none", "never ran here", text, "warn")
+    worker, updated = status["worker"]
+    if worker.get("state") == "stopped":
+        return Cell("Worker", "stopped", f"at {clock(updated)} UTC", text)
+    quiet = silence(status, now)
+    return Cell("Worker", span(now - updated), "since its heartbeat", text, "good" if quiet is None else quiet[0])
+
+
+def _learning(status: Status, system: str) -> Cell:
+    text = "Before it watches, the detector learns what is usual from the base window."
+    progress = status["learning"][0].get(system) if "learning" in status else None
+    if not progress:
+        return Cell("Learning", "–", "no rows yet", text)
+    rows, of_rows = float(progress["rows"]), float(progress["of_rows"])
+    if rows >= of_rows:
+        return Cell("Learning", "done", "watching", text, "good")
+    step = progress.get("step")
+    if step is None:
+        return Cell("Learning", f"{rows:.0f} of {of_rows:.0f} rows", percent(rows / of_rows), text)
+    done, whole = rows * float(step), of_rows * float(step)
+    size, unit = (60.0, "min") if whole >= 120 else (1.0, "s")
+    return Cell("Learning", f"{done / size:.0f} of {whole / size:.0f} {unit}", percent(rows / of_rows), text)
+
+
+def _lag(status: Status) -> Cell:
+    text = "Records that the input holds and the worker has not read yet, and how long ago the last one came."
+    if "input" not in status:
+        return Cell("Input lag", "–", "no input yet", text)
+    value = status["input"][0]
+    lag, stale = value.get("lag_records"), value.get("stale_s")
+    note = "from a file" if stale is None else f"last record {span(float(stale))} ago"
+    tone: Tone = "warn" if value.get("alarms") else "plain"
+    return Cell("Input lag", "–" if lag is None else f"{int(lag):,} records", note, text, tone)
+
+
+def _losses(status: Status) -> list[Cell]:
+    counters = status["counters"][0] if "counters" in status else {}
+    late, dead, unpublished, refused = (
+        int(counters.get(key, 0))
+        for key in ("late_samples", "dead_letters", "dead_letters_unpublished", "refused_columns")
+    )
+    names = ", ".join(str(name) for name in counters.get("refused_names", ()))
+    unread = f"{unpublished:,} not yet published" if unpublished else "could not be read"
+    return [
+        Cell(
+            "Late samples",
+            f"{late:,}",
+            "not used" if late else "none",
+            "Samples that came after the watermark had closed their row. They are counted and not used.",
+        ),
+        Cell(
+            "Dead letters",
+            f"{dead:,}",
+            unread if dead else "none",
+            "Records that could not be read. Each is kept with its place and its reason.",
+            "warn" if dead else "plain",
+        ),
+        Cell(
+            "Refused columns",
+            f"{refused:,}",
+            "beyond max_columns" if refused else "none",
+            f"Metrics beyond `[align] max_columns`: {names or 'none'}.",
+            "warn" if refused else "plain",
+        ),
+    ]
