@@ -132,9 +132,7 @@ class Broker:
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
         command = ["kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", "server.properties"]
-        subprocess.run(
-            self._java(*command, "--add-scram", user), cwd=self._directory, check=True, capture_output=True
-        )
+        subprocess.run(self._java(*command, "--add-scram", user), cwd=self._directory, check=True, capture_output=True)
 
     def _java(self, *arguments: str) -> list[str]:
         return ["java", "-cp", f"{self._jars}/*", *arguments]
