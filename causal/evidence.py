@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headwater.online import kernel
 
-__all__ = ["Evidence", "Surprise", "SurpriseModel"]
+__all__ = ["Evidence", "Surprise", "SurpriseModel", "median"]
 
 Floats = NDArray[np.float64]
 _PRIOR_ROWS = 10.0  # rows of the type's scale that every metric starts from
@@ -78,11 +78,16 @@ class Surprise:
         self.windows = windows
         self._members = [np.flatnonzero(types == t) for t in np.unique(types)]
 
-    def fit(self, history: Floats) -> SurpriseModel:
-        """Learn locations, levels, autoregressions and scales from quiet rows (``float64[n, d]``, NaN allowed)."""
-        loc = _nanmedian(history)
+    def fit(self, history: Floats, restarts: NDArray[np.bool_] | None = None) -> SurpriseModel:
+        """Learn locations, levels, autoregressions and scales from quiet rows (``float64[n, d]``, NaN allowed).
+
+        `restarts` (``bool[n]``) names rows before which time jumped: there the level starts anew.
+        """
+        if restarts is None:
+            restarts = np.zeros(len(history), np.bool_)
+        loc = median(history)
         coarse = _scale(history - loc, self._members)
-        levels, level = _levels(history, loc, np.sqrt(coarse[0]))
+        levels, level = _levels(history, loc, np.sqrt(coarse[0]), restarts)
         ar = self._autoregression(history - loc)
         innovations = _residuals(history - loc, ar, 30.0 * np.sqrt(coarse[0]))
         variance_level, clip_level, prior_level = _scale(history - levels, self._members)
@@ -115,7 +120,7 @@ class Surprise:
         )
         tail_sustained, tail_sharp = self._tails(quiet_sustained), self._tails(quiet_sharp)
         abnormal = np.maximum(sustained / tail_sustained, _SHARP * sharp / tail_sharp)
-        deviation = _nanmedian(window - model.level)
+        deviation = median(window - model.level)
         highest = 1.0
         if len(quiet_sustained):
             quiet = np.maximum(quiet_sustained / tail_sustained, _SHARP * quiet_sharp / tail_sharp)
@@ -152,7 +157,7 @@ class Surprise:
         return ar
 
 
-def _nanmedian(X: Floats) -> Floats:
+def median(X: Floats) -> Floats:
     """Median per column over the finite rows; 0 for a column without any."""
     if not len(X):
         return np.zeros(X.shape[1])
@@ -188,13 +193,15 @@ def _column_medians(columns: Floats) -> Floats:
 
 
 @kernel
-def _levels(X: Floats, loc: Floats, sd: Floats) -> tuple[Floats, Floats]:
+def _levels(X: Floats, loc: Floats, sd: Floats, restarts: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """EWMA level before each row and after the last; steps are clipped at 10 sd. NaN leaves the level alone."""
     T, d = X.shape
     levels = np.empty((T, d))
     level = loc.copy()
     for t in range(T):
         for j in range(d):
+            if restarts[t] and np.isfinite(X[t, j]):
+                level[j] = X[t, j]
             levels[t, j] = level[j]
             step = X[t, j] - level[j]
             if np.isfinite(step):

@@ -89,9 +89,10 @@ class Ring:
         """Which of the kept rows no incident touches: a view, ``bool[n]``."""
         return self._state.quiet[self._window()]
 
-    def mark(self, since: float, *, quiet: bool) -> None:
-        """Relabel the kept rows from time `since` on: an onset lies before the row that raised the alarm."""
-        self._state.quiet[self._state.times >= since] = quiet
+    def mark(self, rows: int, *, quiet: bool) -> None:
+        """Relabel the newest `rows` rows: an onset lies before the row that raised the alarm."""
+        newest = np.arange(self._state.count - min(rows, len(self)), self._state.count) % self.capacity
+        self._state.quiet[newest] = self._state.quiet[newest + self.capacity] = quiet
 
     def snapshot(self) -> Snapshot:
         """Copy the ring."""

@@ -1,0 +1,177 @@
+"""From one incident's window of rows to a diagnosis: what is abnormal, where it started, and by which path.
+
+Two lists are kept apart. *Abnormal* is graph-free and exists at the first row. *Suspicion* is the same number,
+lowered where the invariant graph predicts a metric during the incident from other abnormal metrics (the gate of
+`explain`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .columns import Columns
+from .coral import Coral
+from .evidence import Surprise, median
+from .graph import Graph, most_probable_path
+from .propagation import evidence_transitions, transitions, walk
+from .ranking import ServiceScores, order_metrics, score_services
+
+__all__ = ["Diagnosis", "Findings"]
+
+Floats = NDArray[np.float64]
+_EXPLAINED = 0.3  # the graph must account for so much of a metric's energy to open its gate
+_EXPLAINER = 0.5  # and its explainers must be at least half as abnormal as it is
+_INSIDE = 0.5  # and more than half of the account must come from deviations inside the window
+
+
+class Findings(NamedTuple):
+    """A diagnosis; arrays are ``[d]`` and indexed by column unless said otherwise."""
+
+    order: NDArray[np.int64]  # columns, most suspect first
+    services: ServiceScores  # [s]
+    abnormal: Floats
+    suspicion: Floats
+    explained: Floats  # share of the energy that the graph accounts for, 0 where the gate is shut
+    by: NDArray[np.int64]  # column that explains most of it, -1: none
+    walk: Floats
+    value: Floats  # median in the window
+    usual: Floats  # level at the onset
+    path: tuple[int, ...]  # columns, from the first of the order to the KPI
+    graph: Graph
+    confidence: float
+
+
+class Diagnosis:
+    """Judge windows of one incident against the quiet history before it.
+
+    Parameters
+    ----------
+    columns
+        The columns of the system at the onset.
+    history
+        ``float64[n, d]``, quiet rows.
+    restarts
+        ``bool[n]``, rows before which time jumped, so that no level or forecast is carried across.
+    kpi
+        Columns of the KPIs; empty: the walk starts from the joint anomaly.
+    kpi_sign
+        For each KPI +1 if up is bad, -1 if down is, 0 if both are.
+    restart
+        Probability that the walk restarts.
+    by_walk
+        Order the metrics by the walk alone, as CORAL does.
+    """
+
+    def __init__(
+        self,
+        *,
+        columns: Columns,
+        history: Floats,
+        restarts: NDArray[np.bool_],
+        kpi: NDArray[np.int64],
+        kpi_sign: NDArray[np.int64],
+        restart: float = 0.15,
+        by_walk: bool = False,
+    ) -> None:
+        self.columns = columns
+        self.kpi = kpi
+        self.kpi_sign = kpi_sign
+        self.restart = restart
+        self.by_walk = by_walk
+        self._surprise = Surprise(types=columns.types)
+        self._model = self._surprise.fit(history, restarts)
+        self._tail = history[-20:]  # context of forecasts into the window
+        self._low, self._high = _range(history)
+
+    def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
+        """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
+        evidence = self._surprise.score(self._model, window)
+        explained, by = self._explain(window, evidence.abnormal, coral, suspects)
+        suspicion = evidence.abnormal * np.sqrt(1.0 - explained)
+        role = int(self.columns.roles[self.kpi[0]]) if len(self.kpi) else None
+        services = score_services(self.columns, evidence.abnormal, evidence.deviation, role)
+        graph = _spread(coral.weights(), suspects, len(suspicion))
+        steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)
+        visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)
+        if self.by_walk:
+            order = np.argsort(-visits, kind="stable")
+        else:
+            order = order_metrics(self.columns, evidence.abnormal, suspicion, services)
+        goal = int(self.kpi[np.argmax(evidence.abnormal[self.kpi])]) if len(self.kpi) else None
+        return Findings(
+            order=order,
+            services=services,
+            abnormal=evidence.abnormal,
+            suspicion=suspicion,
+            explained=explained,
+            by=by,
+            walk=visits,
+            value=self._model.level + evidence.deviation,
+            usual=self._model.level,
+            path=most_probable_path(graph.W, int(order[0]), goal).nodes if goal is not None else (),
+            graph=graph,
+            confidence=evidence.confidence,
+        )
+
+    def suspects(self, window: Floats, most: int) -> NDArray[np.int64]:
+        """The KPIs and the most abnormal columns of a window, `most` in all, for a graph that cannot hold every one."""
+        abnormal = self._surprise.score(self._model, window).abnormal
+        abnormal[self.kpi] = np.inf
+        return np.sort(np.argsort(-abnormal, kind="stable")[:most])
+
+    def usual(self, rows: Floats, watched: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the median of the newest `rows` (``float64[r, d]``) is in its usual range, for columns `watched`.
+
+        For a KPI only the bad side counts; a metric without any value is not back.
+        """
+        middle = median(rows[:, watched])
+        low, high = self._low[watched].copy(), self._high[watched].copy()
+        for k, sign in zip(self.kpi, self.kpi_sign, strict=True):
+            low[(watched == k) & (sign > 0)] = -np.inf
+            high[(watched == k) & (sign < 0)] = np.inf
+        seen = np.isfinite(rows[:, watched]).any(axis=0)
+        inside: NDArray[np.bool_] = seen & (middle >= low) & (middle <= high)
+        return inside
+
+    def _start(self, abnormal: Floats) -> Floats:
+        """Where the walk starts: at the KPIs, else at every metric by its abnormality."""
+        start = np.zeros_like(abnormal)
+        chosen = self.kpi if len(self.kpi) else np.arange(len(abnormal))
+        start[chosen] = abnormal[chosen] + 1e-12
+        return start / start.sum()
+
+    def _explain(
+        self, window: Floats, abnormal: Floats, coral: Coral, suspects: NDArray[np.int64]
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Share of each metric's energy in the window that the invariant graph predicts from other metrics.
+
+        The gate opens only where the share exceeds `_EXPLAINED` out of sample (the graph never saw the incident)
+        and the explainers are themselves abnormal; elsewhere the share is 0.
+        """
+        explained, by = np.zeros_like(abnormal), np.full(len(abnormal), -1)
+        context = self._tail[-coral.lags :]
+        account = coral.account(np.vstack([context, window])[:, suspects])
+        strength = abnormal[suspects]
+        support = account.shares.T @ strength  # of each target: its explainers' abnormality, weighted by their share
+        gate = (account.explained > _EXPLAINED) & (support >= _EXPLAINER * strength) & (account.inside > _INSIDE)
+        explained[suspects[gate]] = account.explained[gate]
+        by[suspects[gate]] = suspects[account.shares[:, gate].argmax(axis=0)]
+        return explained, by
+
+
+def _range(history: Floats) -> tuple[Floats, Floats]:
+    """The range that history calls usual, widened by a tenth of its width."""
+    low, high = np.nanquantile(np.where(np.isfinite(history).any(axis=0), history, 0.0), [0.005, 0.995], axis=0)
+    margin = 0.1 * (high - low) + 1e-9 * np.abs(high)
+    return low - margin, high + margin
+
+
+def _spread(graph: Graph, suspects: NDArray[np.int64], d: int) -> Graph:
+    """The graph of some columns as one of all d."""
+    if len(suspects) == d:
+        return graph
+    whole = Graph(np.zeros((d, d)), np.zeros((d, d), np.int64), np.zeros((d, d), np.int8))
+    for part, full in zip(graph, whole, strict=True):
+        full[np.ix_(suspects, suspects)] = part
+    return whole

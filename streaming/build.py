@@ -1,0 +1,64 @@
+"""From settings to the parts of a worker: the one place where seconds become rows."""
+
+import math
+
+from .columns import direction_of, kpi_pattern
+from .monitor import AlignConfig, Monitor
+from .pipeline_config import PipelineConfig
+from .settings import Settings
+
+__all__ = ["monitor", "pipeline_config"]
+
+PATIENCE = 60.0  # seconds that a change waits for a KPI to suffer
+LIVE_STEP, LIVE_LATENESS = 1.0, 5.0
+
+
+def monitor(settings: Settings, *, step: float | None = None) -> Monitor:
+    """Make a monitor; `step` (seconds) is what the data showed, and gives way to the settings."""
+    seconds = settings.system.step or step or LIVE_STEP
+    lateness = settings.align.lateness
+    if lateness is None:
+        lateness = LIVE_LATENESS if settings.source.kind == "kafka" else 0.0
+    align = AlignConfig(
+        step=seconds,
+        lateness=lateness,
+        staleness=settings.align.staleness,
+        max_columns=settings.align.max_columns,
+        counters=settings.columns.counters,
+        kpi=settings.system.kpi,
+    )
+    return Monitor(align, pipeline_config(settings, seconds))
+
+
+def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
+    """Settings of a pipeline whose rows are `step` seconds long."""
+
+    def rows(seconds: float, least: int) -> int:
+        return max(least, math.ceil(seconds / step))
+
+    detector, causal, incidents = settings.detector, settings.causal, settings.incidents
+    patterns = [kpi_pattern(text) for text in settings.system.kpi]
+    calls = [tuple(end.strip() for end in edge.split(">", 1)) for edge in settings.topology.edges]
+    return PipelineConfig(
+        system=settings.system.name,
+        step=step,
+        kpi=tuple((pattern, direction or direction_of(pattern)) for pattern, direction in patterns),
+        edges=tuple((caller, callee) for caller, callee in calls),
+        base_rows=rows(detector.base, detector.base_rows),
+        window=detector.window,
+        rank=detector.rank,
+        false_alarms_per_day=detector.false_alarms_per_day,
+        lags=causal.lags,
+        candidates=causal.candidates,
+        penalty=causal.penalty,
+        half_life=causal.half_life,
+        fusion=causal.fusion,
+        ranking=causal.ranking,
+        restart=causal.restart,
+        batch_rows=rows(incidents.batch, 1),
+        close_rows=rows(incidents.close_after, 3),
+        max_rows=rows(incidents.max_incident, 10),
+        history_rows=incidents.history,
+        patience_rows=rows(PATIENCE, 3),
+        on_kpi=incidents.open_on == "kpi" or (incidents.open_on == "auto" and bool(patterns)),
+    )

@@ -1,0 +1,155 @@
+"""One open incident's working set: the rows since the onset, the batches of its ranking, and when it is over.
+
+Pure. A case is fed row by row, so nothing depends on how rows were delivered. It keeps the quiet history as it was
+at the onset, since the ring forgets it during a long incident.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.causal.convergence import Convergence
+from headwater.causal.coral import Coral
+from headwater.causal.diagnosis import Diagnosis, Findings
+from headwater.online import Snapshot
+
+from .records import Incident
+
+__all__ = ["Batch", "Case", "CaseConfig"]
+
+Rows = NDArray[np.float32]
+
+EARLY = 2  # rows before the onset that belong to the window: an onset found late costs more than one found early
+LONGEST = 40  # rows of a window; what comes later carries no weight
+RECENT = 5  # rows that decide whether a metric is back in its usual range
+ABNORMAL = 2.0  # a metric counts as changed from here on
+RETURNED = 0.9  # so large a share of the changed metrics must be back
+
+
+@dataclass(frozen=True, slots=True)
+class CaseConfig:
+    """What a case needs of the settings."""
+
+    batch_rows: int = 5
+    close_rows: int = 300
+
+
+class Batch(NamedTuple):
+    """One batch of the ranking."""
+
+    number: int
+    findings: Findings
+    similarity: float
+    graph_similarity: float
+    settled: bool
+
+
+class Case:
+    """An open incident and what is known of it.
+
+    Parameters
+    ----------
+    config
+        Lengths in rows.
+    incident
+        As it was opened.
+    history
+        ``float32[n, d]``, quiet rows up to the onset.
+    restarts
+        ``bool[n]``, rows before which time jumped.
+    window
+        ``float32[w, d]``, the rows from `EARLY` rows before the onset to now.
+    diagnosis
+        Judges windows against `history`.
+    coral
+        The graph learner; its invariant part is frozen as long as the case is open.
+    suspects
+        ``int64[m]``, the columns that `coral` knows.
+    """
+
+    def __init__(
+        self,
+        config: CaseConfig,
+        incident: Incident,
+        history: Rows,
+        restarts: NDArray[np.bool_],
+        window: Rows,
+        diagnosis: Diagnosis,
+        coral: Coral,
+        suspects: NDArray[np.int64],
+    ) -> None:
+        self.config = config
+        self.incident = incident
+        self.history = history
+        self.restarts = restarts
+        self.diagnosis = diagnosis
+        self.coral = coral
+        self.suspects = suspects
+        self.window = window[:LONGEST]
+        self.recent = window[-RECENT:]
+        self.rows = 0  # since it was opened
+        self.batches = 0
+        self.quiet = 0  # rows in a row on which everything was back in its usual range
+        self.convergence = Convergence()
+        self.changed = np.zeros(history.shape[1], np.bool_)  # columns that were abnormal in some batch
+
+    @property
+    def over(self) -> bool:
+        """Whether the system has been quiet for long enough."""
+        return self.quiet >= self.config.close_rows
+
+    def feed(self, row: Rows) -> Batch | None:
+        """Take the next row (``float32[d]``); a due batch comes back ranked."""
+        row = row[: self.history.shape[1]]  # metrics that appear meanwhile belong to the next incident
+        self.rows += 1
+        self.recent = np.vstack([self.recent, row])[-RECENT:]
+        growing = len(self.window) < LONGEST
+        if growing:
+            self.window = np.vstack([self.window, row])
+        self.quiet = self.quiet + 1 if self._returned() else 0
+        due = self.rows % self.config.batch_rows == 0 or len(self.window) == LONGEST
+        return self.rank(self.window[-self.config.batch_rows :]) if growing and due else None
+
+    def rank(self, fresh: Rows) -> Batch:
+        """Rank with all that is known, after the graph has learned the `fresh` rows."""
+        self.coral.adapt(fresh[:, self.suspects].astype(np.float64))
+        findings = self.diagnosis.examine(self.window.astype(np.float64), self.coral, self.suspects)
+        names = [self.diagnosis.columns.names[j] for j in findings.order]
+        agreement = self.convergence.update(names, findings.graph.W)
+        self.changed |= findings.abnormal >= ABNORMAL
+        number, self.batches = self.batches, self.batches + 1
+        return Batch(number, findings, agreement.lists, agreement.graphs, agreement.converged)
+
+    def _returned(self) -> bool:
+        """Whether what changed, or the KPI if there is one, is back in its usual range."""
+        kpi = self.diagnosis.kpi
+        watched = kpi if len(kpi) else np.flatnonzero(self.changed)
+        inside = self.diagnosis.usual(self.recent.astype(np.float64), watched)
+        return bool(inside.mean() >= RETURNED) if len(inside) else True
+
+    def snapshot(self) -> Snapshot:
+        """Copy what cannot be derived again."""
+        return {
+            "incident": msgspec.json.encode(self.incident).decode(),
+            "history": self.history,
+            "restarts": self.restarts,
+            "suspects": self.suspects,
+            "window": self.window,
+            "recent": self.recent,
+            "rows": self.rows,
+            "batches": self.batches,
+            "quiet": self.quiet,
+            "changed": self.changed,
+            **{f"convergence.{k}": v for k, v in self.convergence.snapshot().items()},
+        }
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take back a snapshot; history, incident and diagnosis were given at construction."""
+        self.window, self.recent = np.asarray(snapshot["window"]), np.asarray(snapshot["recent"])
+        self.rows, self.batches, self.quiet = (int(snapshot[k]) for k in ("rows", "batches", "quiet"))
+        self.changed = np.asarray(snapshot["changed"])
+        prefix = "convergence."
+        self.convergence.restore({k.removeprefix(prefix): v for k, v in snapshot.items() if k.startswith(prefix)})
