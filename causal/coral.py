@@ -1,47 +1,23 @@
 """CORAL's incremental disentangled causal graph, as a sparse linear SVAR on lagged moments. See docs/coral.md."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from river import base
 
-from headwater.online import Block, Snapshot, SnapshotError, restore, take
+from headwater.online import Block, Snapshot, restore, take
 
-from .graph import Graph, break_cycles, commutator
+from .coral_state import CoralState
+from .graph import Graph
 from .innovations import Account, Residuals, account, residuals
 from .moments import LaggedMoments
-from .svar import Svar, carry, dense, fit, own_lags, screen
+from .parts import Fusion, fit_dependent, fit_invariant, fit_own, fuse
 
-__all__ = ["Coral", "CoralState"]
+__all__ = ["Coral"]
 
-Floats = NDArray[np.float64]
-
-OWN = 0.2  # price of an own lag over that of a cross edge (ranking.md A4)
-RESISTANCE = 1.0  # eta: how much more a change costs where the invariant part has an edge (research, 6.2)
-VANISHING = 1e-6  # standard deviations: less is rounding, and no metric to learn from
 INCIDENT_HALF_LIFE = 300.0  # rows; an incident's dynamics are those of its last minutes
 _SEPARATOR = "\x1f"
-
-
-@dataclass(slots=True)
-class CoralState:
-    """The rows held back, and the coefficients; the moments have states of their own."""
-
-    held: NDArray[np.float64]  # [hold_back + block, d], oldest first
-    filled: int
-    blocks: int  # learned since the last fit
-    incident: bool
-    names: str  # of the columns that came as dicts, joined by the unit separator
-    own: NDArray[np.float64]  # [d, p], own-lags model
-    own_scale: NDArray[np.float64]  # [d], what it leaves
-    causes: NDArray[np.int64]  # [d, p + K], candidates of the invariant part
-    theta: NDArray[np.float64]  # [d, p + K], the invariant part
-    theta_scale: NDArray[np.float64]  # [d], what it leaves
-    changes: NDArray[np.int64]  # [d, p + 2 K], candidates of the dependent part
-    delta: NDArray[np.float64]  # [d, p + 2 K], the dependent part
 
 
 class Coral(base.Estimator):
@@ -104,14 +80,14 @@ class Coral(base.Estimator):
         hold_back: int = 30,
         block: int = 32,
         refit: int = 8,
-        fusion: Literal["additive", "commutator"] = "additive",
+        fusion: Fusion = "additive",
     ) -> None:
         for name, value, least in (("candidates", candidates, 0), ("hold_back", hold_back, 0), ("refit", refit, 1)):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
         if not penalty > 0:
             raise ValueError(f"penalty must be positive, not {penalty}")
-        if fusion not in ("additive", "commutator"):
+        if fusion not in get_args(Fusion):
             raise ValueError(f"fusion must be 'additive' or 'commutator', not {fusion!r}")
         self.lags = lags
         self.candidates = candidates
@@ -123,20 +99,7 @@ class Coral(base.Estimator):
         self.fusion = fusion
         self._quiet = LaggedMoments(lags=lags, half_life=half_life, block=block)
         self._incident = _incident(lags)
-        self._state = CoralState(
-            held=np.full((hold_back + block, 0), np.nan),
-            filled=0,
-            blocks=0,
-            incident=False,
-            names="",
-            own=np.zeros((0, lags)),
-            own_scale=np.ones(0),
-            causes=np.full((0, lags + candidates), -1, np.int64),
-            theta=np.zeros((0, lags + candidates)),
-            theta_scale=np.ones(0),
-            changes=np.full((0, lags + 2 * candidates), -1, np.int64),
-            delta=np.zeros((0, lags + 2 * candidates)),
-        )
+        self._state = CoralState.empty(hold_back + block, lags, candidates)
 
     @property
     def _supervised(self) -> bool:
@@ -168,15 +131,14 @@ class Coral(base.Estimator):
 
     def learn_one(self, x: Mapping[Any, float]) -> None:
         """Take one quiet row as a dict (river); a name not seen before gets a new column, a missing one is NaN."""
-        columns = self.columns
-        known = {name: slot for slot, name in enumerate(columns)}
+        known = {name: slot for slot, name in enumerate(self.columns)}
         for name in x:
             known.setdefault(str(name), len(known))
         row = np.full((1, len(known)), np.nan)
         for name, value in x.items():
             row[0, known[str(name)]] = value
-        self._state.names = _SEPARATOR.join(known)
         self.step(row)
+        self._state.names = _SEPARATOR.join(known)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -205,10 +167,12 @@ class Coral(base.Estimator):
         if not self._state.incident:
             raise RuntimeError("no incident has begun: quiet rows go to step()")
         self._grow(X.shape[1])
-        before = self._incident.weight
-        self._incident.step(self._standardised(X))
-        if self._incident.weight != before:
-            self._fit_change()
+        Z = self._standardised(X)
+        while len(Z):
+            rows, Z = np.split(Z, [self._incident.room])
+            self._incident.step(rows)
+            if self._incident.room == self._incident.block:
+                self._fit_change()
 
     def end(self, *, learn: bool) -> None:
         """End the incident; with `learn` its level and its dynamics are the new normal, else they are forgotten."""
@@ -224,25 +188,16 @@ class Coral(base.Estimator):
         s.changes[:], s.delta[:] = -1, 0.0
 
     def weights(self) -> Graph:
-        """Fuse the two parts into the causal graph of this moment (eq. 17, or the sum)."""
-        parts = [dense(svar, self.lags) for svar in (self._invariant, self._dependent)]
-        invariant, dependent = (np.sqrt(np.sum(part**2, axis=0)) for part in parts)
-        strength = np.abs(parts[0] + parts[1])
-        W = np.sqrt(np.sum(strength**2, axis=0))
-        np.fill_diagonal(W, 0.0)
-        if self.fusion == "commutator" and dependent.any():
-            W = commutator(invariant, W)
-        W = break_cycles(W)
-        lag = np.where(W > 0, strength.argmax(axis=0) + 1, 0)
-        return Graph(W, lag, ((W > 0) & (dependent > invariant)).astype(np.int8))
+        """Fuse the two parts into the causal graph of this moment, without cycles."""
+        return fuse(self._state.invariant, self._state.dependent, self.lags, self.fusion)
 
     def residuals(self, X: Block) -> Residuals:
         """Residuals of rows lags.. of ``X[lags + T, d]`` under the two models; the first rows are their context."""
-        return residuals(self._standardised(X), self._own, self._invariant, self.lags)
+        return residuals(self._standardised(X), self._state.own_model, self._state.invariant, self.lags)
 
     def account(self, X: Block) -> Account:
         """Account by the invariant graph for rows lags.. of ``X[lags + T, d]``; the first rows are their context."""
-        return account(self._standardised(X), self._own, self._invariant, self.lags)
+        return account(self._standardised(X), self._state.own_model, self._state.invariant, self.lags)
 
     def snapshot(self) -> Snapshot:
         """Copy all that has been learned."""
@@ -262,34 +217,12 @@ class Coral(base.Estimator):
             prefix, _, field = name.rpartition(".")
             parts.get(prefix, parts[""])[field if prefix in parts else name] = value
         state = restore(CoralState, parts[""])
-        quiet, incident = (
-            LaggedMoments(lags=self.lags, half_life=self.half_life, block=self.block),
-            _incident(self.lags),
-        )
+        quiet = LaggedMoments(lags=self.lags, half_life=self.half_life, block=self.block)
+        incident = _incident(self.lags)
         quiet.restore(parts["quiet"])
         incident.restore(parts["incident"])
-        d = quiet.width
-        for name, mine in take(self._state).items():
-            if isinstance(mine, np.ndarray):
-                wanted = (len(mine), d) if name == "held" else (d, *mine.shape[1:])
-                if (found := getattr(state, name).shape) != wanted:
-                    raise SnapshotError(f"Coral.{name}: expected shape {wanted}, found {found}")
+        state.check(self._state, quiet.width)
         self._state, self._quiet, self._incident = state, quiet, incident
-
-    @property
-    def _own(self) -> Svar:
-        s = self._state
-        return Svar(own_lags(len(s.own), self.lags), s.own, s.own_scale)
-
-    @property
-    def _invariant(self) -> Svar:
-        s = self._state
-        return Svar(s.causes, s.theta, s.theta_scale)
-
-    @property
-    def _dependent(self) -> Svar:
-        s = self._state
-        return Svar(s.changes, s.delta, np.ones(len(s.delta)))
 
     def _learn(self, n: int) -> None:
         """Move the oldest n held rows into the quiet moments."""
@@ -301,31 +234,18 @@ class Coral(base.Estimator):
     def _fit(self) -> None:
         """Fit the two quiet models, starting from the last ones."""
         s, gamma = self._state, self._quiet.covariances()
-        scale = np.sqrt(np.diagonal(gamma[0]))
-        scale = np.where(scale > VANISHING, scale, 0.0)
-        causes = screen(gamma, scale, self._invariant, self.candidates)
-        price = np.full(causes.shape, self.penalty)
-        price[:, : self.lags] *= OWN
-        start = Svar(causes, carry(self._invariant, causes), s.theta_scale)
-        s.causes, s.theta, s.theta_scale = fit(gamma, scale, start, price)
-        _, s.own, s.own_scale = fit(gamma, scale, self._own, price[:, : self.lags].copy())
+        s.causes, s.theta, s.theta_scale = fit_invariant(gamma, s.invariant, self.candidates, self.penalty)
+        _, s.own, s.own_scale = fit_own(gamma, s.own_model, self.penalty)
         s.blocks = 0
 
     def _fit_change(self) -> None:
         """Fit the dependent part around the invariant one."""
-        s, gamma = self._state, self._incident.covariances()
-        spread = np.sqrt(np.diagonal(gamma[0]))
-        # Scaled by history, not by the incident; but the noise of a metric gone wild must not buy edges.
-        scale = np.where(spread > VANISHING, np.maximum(spread, 1.0), 0.0)
-        changes = screen(gamma, scale, self._invariant, 2 * self.candidates)
-        base = carry(self._invariant, changes)
-        # The largest of m correlations of n rows of pure noise is about sqrt(2 ln m / n).
-        chance = np.sqrt(2 * np.log(max(2, self.lags * len(base))) / self._incident.weight)
-        price = max(self.penalty, chance) * (1 + RESISTANCE * np.abs(base))
-        start = Svar(changes, carry(self._dependent, changes), s.theta_scale)
-        s.changes, s.delta, _ = fit(gamma, scale, start, price, base)
+        s, moments = self._state, self._incident
+        s.changes, s.delta, _ = fit_dependent(
+            moments.covariances(), moments.weight, s.invariant, s.dependent, 2 * self.candidates, self.penalty
+        )
 
-    def _standardised(self, X: Block) -> Floats:
+    def _standardised(self, X: Block) -> Block:
         """Rows in standard deviations of quiet times; NaN for what is missing and for metrics hardly ever seen."""
         known = self._quiet.seen >= 2 * (self.lags + 1)
         return np.where(known, (self._widened(X) - self._quiet.mean) / self._quiet.sd, np.nan)
@@ -338,17 +258,9 @@ class Coral(base.Estimator):
         return np.pad(X, ((0, 0), (0, more)), constant_values=np.nan) if more else X
 
     def _grow(self, d: int) -> None:
-        """Make room for columns that appear at the right."""
-        s, more = self._state, d - len(self._state.own)
-        if more <= 0:
-            return
-        s.held = np.pad(s.held, ((0, 0), (0, more)), constant_values=np.nan)
-        for name, fill in (("own", 0.0), ("causes", -1), ("theta", 0.0), ("changes", -1), ("delta", 0.0)):
-            setattr(s, name, np.pad(getattr(s, name), ((0, more), (0, 0)), constant_values=fill))
-        s.own_scale = np.pad(s.own_scale, (0, more), constant_values=1.0)
-        s.theta_scale = np.pad(s.theta_scale, (0, more), constant_values=1.0)
-        self._quiet.grow(d)
-        self._incident.grow(d)
+        if d > len(self._state.own):
+            for part in (self._state, self._quiet, self._incident):
+                part.grow(d)
 
 
 def _incident(lags: int) -> LaggedMoments:

@@ -12,6 +12,8 @@ __all__ = ["LaggedMoments", "MomentsState"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+LARGEST = 1e150  # what has no square is no measurement; false for NaN, too
+
 
 @dataclass(slots=True)
 class MomentsState:
@@ -101,6 +103,11 @@ class LaggedMoments:
         return len(self._state.mean)
 
     @property
+    def room(self) -> int:
+        """How many rows are missing to the next full block."""
+        return self.block - self._state.filled
+
+    @property
     def weight(self) -> float:
         """How many rows the moments are worth, after forgetting."""
         return self._state.weight
@@ -126,7 +133,7 @@ class LaggedMoments:
         self.grow(X.shape[1])
         s, start = self._state, 0
         while start < len(X):
-            stop = min(len(X), start + self.block - s.filled)
+            stop = min(len(X), start + self.room)
             rows = X[start:stop]
             s.waiting[s.filled : s.filled + len(rows), : X.shape[1]] = rows
             s.waiting[s.filled : s.filled + len(rows), X.shape[1] :] = np.nan
@@ -222,7 +229,7 @@ def _standardise(
             x = X[t, j]
             spread[j] *= forget
             seen[j] *= forget
-            if not np.isnan(x):
+            if abs(x) <= LARGEST:
                 seen[j] += 1.0
                 before = x - mean[j]
                 mean[j] += before / seen[j]
@@ -235,7 +242,7 @@ def _standardise(
     for t in range(b):
         for j in range(d):
             x = X[t, j]
-            Z[first + t, j] = 0.0 if np.isnan(x) else min(clip, max(-clip, (x - centre[j]) / sd[j]))
+            Z[first + t, j] = min(clip, max(-clip, (x - centre[j]) / sd[j])) if abs(x) <= LARGEST else 0.0
 
 
 @kernel
