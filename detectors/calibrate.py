@@ -1,0 +1,142 @@
+"""What quiet looks like, from a base window alone: scales, subspace, and thresholds to a stated false-alarm rate.
+
+A CUSUM whose drift is negative returns to zero again and again; the maxima of these excursions have an
+exponential tail, ``P(max > h) ~ C exp(-theta h)``, so a short base tells how high a long quiet time will go.
+Everything is judged on held-out blocks: the subspace never saw the rows whose energies set its thresholds.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.online import Block
+
+from .cusum import JOINT_CLIP, METRIC_CLIP, Base, cusum, echo_limit, joint_energy, maxima
+from .mssa import choose_rank, complement, energies, page_grams, predictor, subspace
+
+__all__ = ["Quiet", "Tail", "fit_tail", "learn", "silence", "threshold"]
+
+Array = NDArray[np.float64]
+CONFIDENCE = 1.64  # one-sided 95 % of the mean excess, which a short base knows only roughly
+FOLDS = 5
+JOINT_FLOOR = 2.0
+METRIC_FLOOR = 1.25 * METRIC_CLIP  # at least two wild rows
+SMALLEST_UNIT = 0.05  # of a squared standard deviation: a metric that hardly moves is not infinitely surprising
+
+
+class Tail(NamedTuple):
+    """Excursions that rise above `start` do so at `rate` per row and by `excess` on average."""
+
+    start: float
+    excess: float
+    rate: float
+
+
+class Quiet(NamedTuple):
+    """A learned base and the tails of its CUSUMs: ``metric_tail[3, d]`` and ``joint_tail[3]``."""
+
+    base: Base
+    metric_tail: Array
+    joint_tail: Array
+
+
+def fit_tail(tops: Array, rows: int) -> Tail:
+    """Exponential tail above the 80 % quantile of the excursion maxima seen in `rows` rows."""
+    if len(tops) == 0:
+        return Tail(0.0, 1.0, 1.0 / max(rows, 1))
+    start = float(np.quantile(tops, 0.8))
+    above = tops[tops > start] - start
+    if len(above) == 0:
+        return Tail(start, max(start, 1.0), 1.0 / max(rows, 1))
+    excess = float(above.mean()) * (1.0 + CONFIDENCE * len(above) ** -0.5)
+    return Tail(start, excess, len(above) / max(rows, 1))
+
+
+def threshold(tail: Tail, false_alarms: float, floor: float) -> float:
+    """Level that quiet rows pass `false_alarms` times per row, and never below `floor`."""
+    return max(floor, tail.start + tail.excess * max(0.0, float(np.log(tail.rate / false_alarms))))
+
+
+def silence(tail: Array, level: Array) -> Array:
+    """How unlikely a CUSUM at `level` is in quiet time: -ln of the false alarms expected per row.
+
+    `tail` is ``float64[3, ...]``, a `Tail` for each entry of `level`.
+    """
+    result: Array = np.maximum(level - tail[0], 0.0) / tail[1] - np.log(tail[2])
+    return result
+
+
+def _scales(rows: Block) -> tuple[Array, Array, Array]:
+    """Mean, standard deviation (floored for constants) and number of samples of each metric."""
+    present = np.isfinite(rows)
+    count = present.sum(axis=0)
+    safe = np.maximum(count, 1)
+    filled = np.where(present, rows, 0.0)
+    mean = filled.sum(axis=0) / safe
+    sd = np.sqrt((np.where(present, filled - mean, 0.0) ** 2).sum(axis=0) / safe)
+    return mean, np.maximum(sd, np.maximum(1e-3 * np.abs(mean), 1e-9)), count
+
+
+def _quantile(values: Array) -> Array:
+    """99 % quantile along the first axis, of what is not NaN; NaN where nothing is."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    count = (~np.isnan(values)).sum(axis=0)
+    at = np.maximum(np.ceil(0.99 * count).astype(np.int64) - 1, 0)
+    return np.asarray(np.take_along_axis(ordered, at[None], axis=0)[0])
+
+
+def _directions(gram: Array, rank: int, whole: bool) -> tuple[Array, Array]:
+    U = subspace(gram, rank)
+    return predictor(U), complement(U) if whole else np.empty((0, len(U)))
+
+
+def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: tuple[float, float]) -> Quiet:
+    """Learn a base from quiet `rows`, ``float64[T, d]``.
+
+    Parameters
+    ----------
+    rows
+        At least ``2 * window`` rows. A metric with fewer than ``3 * window`` samples is not learned (NaN).
+    window, rank
+        Length L of the Page matrix and rank of the signal subspace; None: the one that predicts best.
+    whole
+        Energy of the whole window (CORAL eq. 1-4) instead of the newest sample's share.
+    alarms
+        False alarms per row allowed to the joint CUSUM and to each metric's; 0 switches a channel off.
+    """
+    mean, scale, count = _scales(rows)
+    usable = count >= 3 * window
+    Z = np.clip((np.where(np.isfinite(rows), rows, np.nan) - mean) / scale, -10.0, 10.0)[:, usable]
+    grams = page_grams(Z, window)
+    gram = grams.sum(axis=0)
+    rank = choose_rank(Z, window) if rank is None else rank
+    ahead, filters = _directions(gram, rank, whole)
+    free = energies(rows, mean, scale, np.full(len(mean), np.inf), ahead, filters)
+    limit = echo_limit(np.maximum(_quantile(free), SMALLEST_UNIT), scale, whole)
+    fold = np.minimum(np.arange(len(rows)) // window, len(grams) - 1) * FOLDS // max(len(grams), 1)
+    held_out = np.empty_like(free)
+    for k in range(FOLDS):
+        rest = gram - grams[fold[::window][: len(grams)] == k].sum(axis=0)
+        e = energies(rows, mean, scale, limit, *_directions(rest, rank, whole))
+        held_out[fold == k] = e[fold == k]
+    unit = np.where(usable, np.maximum(_quantile(held_out), SMALLEST_UNIT), np.nan)
+    return _thresholds(rows, held_out, Base(mean, scale, unit, unit, ahead, filters, np.full(3, np.nan)), alarms)
+
+
+def _thresholds(rows: Block, held_out: Array, base: Base, alarms: tuple[float, float]) -> Quiet:
+    """Add what the CUSUMs of the held-out energies say: their tails and thresholds."""
+    distinct = 1 + int(np.any(np.diff(np.nan_to_num(rows), axis=0) != 0.0, axis=1).sum())
+    short = 600.0 / distinct  # a short base, or one that repeats its rows, has seen little
+    d = len(base.mean)
+    tails, bound = np.full((3, d), np.nan), np.full(d, np.nan)
+    for n in np.flatnonzero(~np.isnan(base.unit)):
+        g = held_out[:, n] / base.unit[n]
+        tails[:, n] = tail = fit_tail(maxima(cusum(g, METRIC_CLIP)), int((~np.isnan(g)).sum()))
+        bound[n] = threshold(Tail(*tail), alarms[1], METRIC_FLOOR + short) if alarms[1] else np.inf
+    sums = joint_energy(held_out, base.unit)
+    c = np.maximum(_quantile(sums), 1e-9)
+    joint_tail = fit_tail(maxima(cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP)), len(rows))
+    h = threshold(joint_tail, alarms[0], JOINT_FLOOR + short) if alarms[0] else np.inf
+    learned = base._replace(bound=bound, joint=np.array([c[0], c[1], h]))
+    return Quiet(learned, tails, np.array(joint_tail))
