@@ -121,3 +121,7 @@ class Columns:
         if (found := self._pattern.fullmatch(column)) is not None:
             return f"{found['entity']}|{found['metric']}"
         return f"{self.system}|{column}"
+
+    def reads(self, column: str) -> bool:
+        """Say whether a column is certainly meant as a measurement: it is mapped, or has a bar."""
+        return column in self.mapping or "|" in column
