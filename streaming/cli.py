@@ -13,14 +13,20 @@ import typer
 
 from headwater import __version__
 
-from . import cli_bench, cli_config, cli_dashboard, cli_demo, cli_doctor, cli_incidents, cli_run, terminal
+from . import cli_config, cli_incidents, terminal
+from .cli_bench import bench
+from .cli_dashboard import dashboard
+from .cli_demo import demo
+from .cli_doctor import doctor
+from .cli_run import replay, run
 from .errors import HeadwaterError
 
 __all__ = ["app", "invoke", "main"]
 
-EXIT_CODES = """\
-Exit codes: 0 ok · 1 failed · 2 usage, settings or input · 3 broker or store not reachable ·
-4 incident found (with --exit-code) · 70 a defect of headwater · 130 Ctrl-C."""
+EXIT_CODES = (
+    "Exit codes: 0 ok · 1 failed · 2 usage, settings or input · 3 broker or store not reachable · "
+    "4 incident found (with --exit-code) · 70 a defect of headwater · 130 Ctrl-C"
+)
 
 app = typer.Typer(
     name="headwater",
@@ -55,12 +61,12 @@ def command(panel: str, function: object, *examples: str, name: str | None = Non
 
 
 TRY, RUN, LOOK = "Try it", "Run", "Look"
-command(TRY, cli_demo.demo, "headwater demo", "headwater demo --seed 7 --headless --json")
-command(TRY, cli_doctor.doctor, "headwater doctor metrics.csv", "headwater doctor --topic metrics --json")
-command(RUN, cli_run.run, "headwater run --topic metrics --kpi 'gateway|ttft_p95 up'")
-command(RUN, cli_run.replay, "headwater replay metrics.csv", "headwater replay day.parquet --baseline 08:10..09:40")
-command(LOOK, cli_dashboard.dashboard, "headwater dashboard", "headwater dashboard replay.db --port 8600")
-command(LOOK, cli_bench.bench, "headwater bench demo --quick", "headwater bench pipeline --json")
+command(TRY, demo, "headwater demo", "headwater demo --seed 7 --headless --json")
+command(TRY, doctor, "headwater doctor metrics.csv", "headwater doctor --topic metrics --json")
+command(RUN, run, "headwater run --topic metrics --kpi 'gateway|ttft_p95 up'")
+command(RUN, replay, "headwater replay metrics.csv", "headwater replay day.parquet --baseline 08:10..09:40")
+command(LOOK, dashboard, "headwater dashboard", "headwater dashboard replay.db --port 8600")
+command(LOOK, bench, "headwater bench demo --quick", "headwater bench pipeline --json")
 app.add_typer(cli_incidents.app, name="incidents", rich_help_panel=LOOK, epilog=EXIT_CODES)
 app.add_typer(cli_config.app, name="config", rich_help_panel=RUN, epilog=EXIT_CODES)
 

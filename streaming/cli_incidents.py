@@ -20,11 +20,11 @@ import typer
 from . import terminal
 from .errors import CommandRefused, InputError
 from .options import Config, Json, Store, System, settings
-from .records import CommandKind, Incident, State
 from .terminal import span, utc
 
 if TYPE_CHECKING:
     from .reader import Reader
+    from .records import CommandKind, Incident, State
 
 __all__ = ["app"]
 
@@ -85,7 +85,7 @@ def show_all(
     terminal.table(heads, [_line(incident) for incident in incidents])
 
 
-def _line(incident: Incident) -> tuple[str, ...]:
+def _line(incident: "Incident") -> tuple[str, ...]:
     end = incident.closed if incident.closed is not None else incident.updated
     lasted = span(end - incident.onset)
     cause = incident.cause or "-"
@@ -137,7 +137,7 @@ def export(
     terminal.note(f"wrote {output}")
 
 
-def _register(verb: str, kind: CommandKind, meaning: str, example: str) -> None:
+def _register(verb: str, kind: "CommandKind", meaning: str, example: str) -> None:
     """Make a command that asks the worker for something."""
 
     @app.command(verb, help=f"{meaning} The worker does it, so that a replay repeats it.", epilog=f"Example: {example}")
@@ -161,7 +161,7 @@ _register("resolve", "resolve", "Say that it is over.", "headwater incidents res
 _register("dismiss", "dismiss", "Say that it was none.", "headwater incidents dismiss INC-7 --note 'load test'")
 
 
-def _queue(url: str, incident: Incident, kind: CommandKind, by: str, remark: str) -> int:
+def _queue(url: str, incident: "Incident", kind: "CommandKind", by: str, remark: str) -> int:
     """Append a command to the store's queue and return its number."""
     from .store import queue_command
 

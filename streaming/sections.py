@@ -125,6 +125,10 @@ class ColumnsSection(Section):
     mapping: dict[str, str] = key({}, "column = 'entity|metric', for names that no pattern reads")
     counters: Texts = key((), "patterns on entity|metric of growing totals, which are read as rates per second")
     time: str | None = key(None, "the time column; none: found")
+    entity_labels: Texts = key(
+        ("pod", "service", "instance", "job"),
+        "labels of a Prometheus series that name its entity; the first one present",
+    )
 
     @field_validator("pattern")
     @classmethod
