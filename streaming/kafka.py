@@ -13,50 +13,23 @@ kafka-python 3.0.12, as measured against Kafka 4.1.1 (docs/kafka.md says more):
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, UnsupportedCodecError
 
 from .durations import moment
 from .errors import BadRecord, BrokerError
-from .kafka_errors import check_files, diagnose, missing_topics, overheard
+from .formats import Decoder
+from .kafka_connect import connect
+from .kafka_errors import missing_topics
 from .kafka_mend import ANSWER_MS, NOT_THE_DATA, diverged, out_of_range, pass_damage, spell
 from .kafka_watch import Alarms, Cursor
-from .records import Arrival, Position, Sample, Wide
+from .records import Arrival, Position
 from .sections import SourceSection
 from .source import Poll, dead_letter
 
-__all__ = ["Decoder", "KafkaSource", "connect"]
-
-Decoder: TypeAlias = Callable[[bytes, Position, float | None], Sequence[Sample | Wide]]
-"""Value, place and timestamp (s) of a record → its words; raises `BadRecord`."""
-
-
-def connect(section: SourceSection, client: Callable[..., Any], **options: Any) -> Any:
-    """Construct a `client` of kafka-python for the broker of `section`.
-
-    Raises
-    ------
-    BrokerError
-        Within ``bootstrap_timeout`` and 5 s: not reachable, wrong certificate, wrong kind of port, login refused.
-    SettingsError
-        If the password file or the CA file cannot be used.
-    """
-    check_files(section)
-    login = {"sasl_plain_username": section.username, "sasl_plain_password": section.secret()}
-    with overheard() as said:
-        try:
-            return client(
-                bootstrap_servers=section.bootstrap_servers.split(","),
-                security_protocol=section.security_protocol,
-                sasl_mechanism=section.sasl_mechanism,
-                ssl_cafile=str(section.ca_file) if section.ca_file else None,
-                reconnect_backoff_max_ms=1000,  # the default of 30 s adds as much to every outage
-                **{"bootstrap_timeout_ms": int(section.bootstrap_timeout * 1000), **login, **options},
-            )
-        except (KafkaError, OSError, ValueError):
-            raise diagnose(section, said) from None
+__all__ = ["KafkaSource"]
 
 
 class KafkaSource:

@@ -82,7 +82,7 @@ def diagnose(section: SourceSection, said: list[str]) -> BrokerError:
     what = f"cannot use the Kafka broker at {section.bootstrap_servers}"
     finding = None
     for server in section.bootstrap_servers.split(",")[:2]:
-        host, _, port = server.strip().rpartition(":")
+        host, _, port = server.strip().rpartition(":") if ":" in server else (server.strip(), ":", "9092")
         if not host or not port.isdigit():
             return BrokerError(what, f"{server.strip()!r} is not host:port", "correct [source] bootstrap_servers")
         finding = finding or _probe(section, host.strip("[]"), int(port))
