@@ -1,6 +1,6 @@
 """What the store forgets: old ticks first. Never an incident, its events, its rankings or its evidence."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -10,7 +10,7 @@ __all__ = ["SET_ASIDE", "Pruned", "Retention", "drop_messages", "drop_old_ticks"
 
 SET_ASIDE = 10_000
 """How many messages that could not be published are kept."""
-_PASSES = 50
+_SHARE = 0.1
 
 
 class Retention(NamedTuple):
@@ -58,7 +58,9 @@ def _pragma(connection: Connection, text: str) -> int:
 
 def _vacuum(connection: Connection) -> None:
     """Give free pages back to the file system."""
-    connection.exec_driver_sql("PRAGMA incremental_vacuum").fetchall()  # one page a step: fetch them all
+    driver: Any = connection.connection.driver_connection
+    for _ in range(_pragma(connection, "freelist_count")):
+        driver.execute("PRAGMA incremental_vacuum")  # the driver takes one step of it, and each step frees one page
 
 
 def _excess(connection: Connection, size: int) -> float:
@@ -79,18 +81,16 @@ def _drop_share(connection: Connection, share: float) -> int:
 
 
 def shrink(connection: Connection, size: int) -> Pruned:
-    """Bring the file down to `size` bytes as far as ticks and published messages allow it."""
+    """Take one step towards a file of `size` bytes, at the cost of published messages and the oldest ticks.
+
+    A step drops at most a tenth of the ticks, so that its transaction stays small. Empty when nothing is left to do.
+    """
     if _excess(connection, size) <= 0:
         return Pruned()
     _vacuum(connection)
-    if _excess(connection, size) <= 0:
+    if (excess := _excess(connection, size)) <= 0:
         return Pruned()
     messages = connection.execute(delete(outbox).where(outbox.c.published.is_not(None))).rowcount
-    ticks = 0
-    for _ in range(_PASSES):
-        _vacuum(connection)
-        excess = _excess(connection, size)
-        if excess <= 0 or not (dropped := _drop_share(connection, excess)):
-            break
-        ticks += dropped
+    ticks = _drop_share(connection, min(excess, _SHARE))
+    _vacuum(connection)
     return Pruned(ticks=ticks, messages=messages)

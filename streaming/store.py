@@ -134,14 +134,16 @@ class Store:
     def prune(self) -> Pruned:
         """Drop what the retention does not keep."""
         self._pruned_at = self._clock()
-        keep, pruned = self._retention, Pruned()
+        keep = self._retention
         with self._writing() as connection:
             old = drop_old_ticks(connection, keep.ticks) if keep.ticks is not None else 0
             messages = drop_messages(connection, self._clock() - _MESSAGES_KEPT)
-        if keep.size is not None:
+        ticks, more = 0, keep.size is not None
+        while more:
             with self._writing() as connection:
-                pruned = shrink(connection, keep.size)
-        return Pruned(old, pruned.ticks, pruned.messages + messages)
+                step = shrink(connection, keep.size or 0)
+            ticks, messages, more = ticks + step.ticks, messages + step.messages, bool(step.ticks or step.messages)
+        return Pruned(old, ticks, messages)
 
     def pending(self, limit: int = 500) -> list[OutboxRow]:
         """Messages to publish, in the order in which they came up."""
