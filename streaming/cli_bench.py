@@ -81,4 +81,6 @@ def load(name: str) -> Bench:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

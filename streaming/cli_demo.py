@@ -59,7 +59,7 @@ class Story:
         from .records import Changed, Ranked, Triggered
 
         for event in events:
-            if isinstance(event, Triggered) and event.incident:
+            if isinstance(event, Triggered) and not self._open:
                 names = ", ".join(name for name, _ in event.metrics[:3])
                 self._line(event.time, "trigger", f"changed since {self._clock(event.onset)}: {names}")
             elif isinstance(event, Ranked):
@@ -85,7 +85,7 @@ class Story:
             self._open.add(incident.id)
         else:
             self._open.discard(incident.id)
-        told = {"opened": f"opened; the walk starts at {incident.kpi or 'the joint anomaly'}"}
+        told = {"opened": f"the walk starts at {incident.kpi or 'the joint anomaly'}"}
         told["converged"] = f"{incident.cause}, confidence {incident.confidence:.1f}"
         self._line(
             event.time, incident.id, f"{event.action}: {told[event.action]}" if event.action in told else event.action

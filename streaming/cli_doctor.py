@@ -64,17 +64,15 @@ def doctor(
 def _input(loaded: "Settings", file: Path | None, kafka: bool) -> tuple[list["Finding"], dict[str, Any] | None]:
     """Look at a file, or at a topic, or at neither."""
     from . import build
-    from .doctor import Finding, broker, failed, understood
+    from .doctor import Finding, broker, failed, recording
 
     if file is None:
         return broker(loaded) if kafka else ([], None)
     try:
         with closing(build.replay_source(loaded, file)) as source:
-            seen = understood(loaded, source)
+            return [Finding("file", True, str(file))], recording(loaded, source.describe())
     except HeadwaterError as error:
         return [failed("file", error)], None
-    fix = "" if seen["series"] else "see docs/cli.md on how columns are read, or name the time column with --time"
-    return [Finding("file", bool(seen["series"]), str(file), fix, 2)], seen
 
 
 def _print(findings: list["Finding"], seen: dict[str, Any] | None) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
@@ -24,13 +24,14 @@ from .columns import kpi_pattern
 from .durations import spell
 from .errors import HeadwaterError, StoreMissing
 from .reader import Reader
-from .records import DeadLetter, Sample, Series, Wide
+from .recording import Description
+from .records import Arrival, DeadLetter
 from .settings import Settings, find
 from .source import Source
 from .store import worker_running
 from .terminal import utc
 
-__all__ = ["Finding", "broker", "failed", "installation", "lines", "store", "understood"]
+__all__ = ["Finding", "broker", "failed", "installation", "lines", "recording", "store", "topic"]
 
 PACKAGES = (
     "kafka-python", "msgspec", "networkx", "numba", "numpy", "polars", "pydantic-settings",
@@ -38,8 +39,7 @@ PACKAGES = (
 )  # fmt: skip
 OLDEST_SQLITE = (3, 35)  # the first one with RETURNING
 SHOWN = 12
-LOOK_ROWS, LOOK_SECONDS = 20_000, 6.0
-LOOK_RECORDS = 10
+LOOK_RECORDS, LOOK_SECONDS = 200, 6.0
 
 
 class Finding(NamedTuple):
@@ -94,101 +94,110 @@ def broker(settings: Settings) -> tuple[list[Finding], dict[str, Any] | None]:
     try:
         with closing(build.kafka_source(settings)) as source:
             count = len(source.partitions())
-            seen = understood(settings, source, LOOK_RECORDS)
+            seen = topic(settings, source)
     except HeadwaterError as error:
         return [failed("broker", error)], None
-    return [Finding("broker", True, f"{where}: {count} partitions, {seen['records']} records read")], seen
+    found = [Finding("broker", True, f"{where}: {count} partitions, {seen['records']} records looked at")]
+    if seen["records"] and not seen["metrics"]:
+        found.append(Finding("topic", False, "no record can be used", "see docs/formats.md, or set [source] format", 2))
+    return found, seen
 
 
-def understood(settings: Settings, source: Source, limit: int = LOOK_ROWS) -> dict[str, Any]:
-    """Read some of an input as the worker would, and say what it is taken for.
-
-    Parameters
-    ----------
-    settings
-        The worker's.
-    source
-        Read from where the settings say.
-    limit
-        Look at no more records than about this.
+def recording(settings: Settings, described: Description) -> dict[str, Any]:
+    """Say what a file is taken for.
 
     Returns
     -------
     dict
-        ``records, rows, system, time_column, step, from, to, entities, metrics, series, kinds, kpi, counters,
-        unusable``; times as text, `kpi` from pattern to the names that it matches, `unusable` from reason to count.
+        ``records, layout, time_column, step, from, to, systems, entities, metrics, kinds, kpi, missing, warnings``;
+        times as text, `kpi` from pattern to the names that it matches, `missing` the share of empty cells.
     """
-    times, reasons, seen, arrivals = read(source, limit)
-    showed = getattr(source, "step", None)
-    monitor = build.monitor(settings, step=showed)
+    return {
+        "records": described.rows,
+        "layout": described.layout,
+        "time_column": described.time_column,
+        "step": spell(settings.system.step or described.step),
+        "from": utc(described.start),
+        "to": utc(described.end),
+        "systems": list(described.systems),
+        "entities": list(described.entities),
+        "metrics": list(described.metrics),
+        "kinds": dict(described.kinds),
+        "kpi": {pattern: matched(pattern, described.metrics) for pattern in settings.system.kpi},
+        "missing": described.missing,
+        "warnings": list(described.warnings),
+    }
+
+
+def topic(settings: Settings, source: Source) -> dict[str, Any]:
+    """Read some records of a topic as the worker would, and say what they are taken for, as `recording` does."""
+    arrivals, reasons, records = read(source)
+    monitor = build.monitor(settings)
     monitor.assign(source.partitions())
     monitor.push(arrivals)
     monitor.flush()
     series = [one for columns in monitor.series().values() for one in columns]
-    step = settings.system.step or showed or gap(times)
+    times = sorted({arrival.word.time for arrival in arrivals if not isinstance(arrival.word, DeadLetter)})
+    gaps = [b - a for a, b in pairwise(times)]
     return {
-        "records": seen,
-        "rows": len(times),
+        "records": records,
+        "layout": settings.source.format,
+        "time_column": None,
+        "step": spell(settings.system.step or (median(gaps) if gaps else build.LIVE_STEP)),
+        "from": utc(times[0] if times else None),
+        "to": utc(times[-1] if times else None),
         "systems": sorted({one.system for one in series}),
-        "time_column": getattr(source, "time_column", None),
-        "step": spell(step) if step else None,
-        "from": utc(min(times)) if times else None,
-        "to": utc(max(times)) if times else None,
-        "entities": dict(Counter(one.entity for one in series)),
-        "metrics": dict(Counter(one.metric for one in series)),
+        "entities": list(dict.fromkeys(one.entity for one in series)),
+        "metrics": [one.name for one in series],
         "kinds": dict(Counter(one.kind for one in series)),
-        "series": len(series),
-        "kpi": {pattern: matched(pattern, series) for pattern in settings.system.kpi},
-        "late_samples": monitor.counters()["late_samples"],
-        "unusable": dict(reasons),
+        "kpi": {pattern: matched(pattern, [one.name for one in series]) for pattern in settings.system.kpi},
+        "missing": 0.0,
+        "warnings": [f"{count} records cannot be used: {reason}" for reason, count in reasons.items()],
     }
 
 
-def read(
-    source: Source, limit: int, clock: Callable[[], float] = time.monotonic
-) -> tuple[list[float], Counter[str], int, list[Any]]:
-    """Poll until there is enough, the input ends, or nothing comes."""
-    times: set[float] = set()
-    reasons: Counter[str] = Counter()
-    positions: set[Any] = set()
-    arrivals: list[Any] = []
+def read(source: Source) -> tuple[list[Arrival], Counter[str], int]:
+    """Poll until there are enough records, or for `LOOK_SECONDS`.
+
+    Returns
+    -------
+    tuple
+        What can be used, why the rest cannot be, and how many records were read.
+    """
+    found: list[Arrival] = []
     source.seek({})
-    end = clock() + LOOK_SECONDS
-    while len(positions) < limit and clock() < end:
+    end = time.monotonic() + LOOK_SECONDS
+    ended = False
+    while not ended and len(found) < LOOK_RECORDS and time.monotonic() < end:
         poll = source.poll(0.5)
-        for arrival in poll.arrivals:
-            positions.add(arrival.position)
-            if isinstance(arrival.word, DeadLetter):
-                reasons[arrival.word.reason] += 1
-            elif isinstance(arrival.word, Sample | Wide):
-                arrivals.append(arrival)
-                times.add(arrival.word.time)
-        if poll.ended:
-            break
-    return sorted(times), reasons, len(positions), arrivals
+        found += poll.arrivals
+        ended = poll.ended
+    reasons = Counter(arrival.word.reason for arrival in found if isinstance(arrival.word, DeadLetter))
+    usable = [arrival for arrival in found if not isinstance(arrival.word, DeadLetter)]
+    return usable, reasons, len({arrival.position for arrival in found})
 
 
-def gap(times: Sequence[float]) -> float | None:
-    """Return the typical distance between two times."""
-    return median(b - a for a, b in pairwise(times)) if len(times) > 1 else None
-
-
-def matched(pattern: str, series: Sequence[Series]) -> list[str]:
+def matched(pattern: str, names: Sequence[str]) -> list[str]:
     """Return the names that a KPI pattern matches."""
     glob, _ = kpi_pattern(pattern)
-    return [one.name for one in series if fnmatchcase(one.name, glob)]
+    return [name for name in names if fnmatchcase(name, glob)]
 
 
 def lines(seen: dict[str, Any]) -> Iterator[str]:
-    """Write what `understood` returned for a person."""
-    column = f"; time column {seen['time_column']!r}" if seen["time_column"] else ""
-    yield f"{seen['records']} records{column}, {seen['from']} to {seen['to']}, one row each {seen['step']}"
-    yield f"systems: {', '.join(seen['systems']) or '-'}"
-    for what in ("entities", "metrics", "kinds"):
-        counts = seen[what]
-        some = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:SHOWN])
-        yield f"{len(counts)} {what}: {some}" + (", ..." if len(counts) > SHOWN else "")
+    """Write what `recording` or `topic` returned for a person."""
+    column = f", time column {seen['time_column']!r}" if seen["time_column"] else ""
+    yield f"{seen['layout']}{column}: {seen['records']} records from {seen['from']} to {seen['to']}"
+    yield f"step: one row each {seen['step']}"
+    for what in ("systems", "entities", "metrics"):
+        yield f"{what}: {len(seen[what])}: {some(seen[what])}"
+    yield f"kinds: {', '.join(f'{count} {kind}' for kind, count in seen['kinds'].items()) or '-'}"
+    yield f"missing: {seen['missing']:.1%} of the cells"
     for pattern, names in seen["kpi"].items():
-        yield f"kpi {pattern!r} matches {', '.join(names[:SHOWN]) or 'nothing'}"
-    for reason, count in seen["unusable"].items():
-        yield f"{count} records cannot be used: {reason}"
+        yield f"kpi {pattern!r} matches {some(names)}"
+    for warning in seen["warnings"]:
+        yield f"note: {warning}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Write a list, or its beginning if it is long."""
+    return (", ".join(names[:SHOWN]) or "nothing") + (", ..." if len(names) > SHOWN else "")
