@@ -61,6 +61,8 @@ class Diagnosis:
         Probability that the walk restarts.
     by_walk
         Order the metrics by the walk alone, as CORAL does.
+    anchor
+        ``float64[d]``, a row to take the level from, where time jumped between the history and the window.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Diagnosis:
         kpi_sign: NDArray[np.int64],
         restart: float = 0.15,
         by_walk: bool = False,
+        anchor: Floats | None = None,
     ) -> None:
         self.columns = columns
         self.kpi = kpi
@@ -82,7 +85,12 @@ class Diagnosis:
         self._surprise = Surprise(types=columns.types)
         self._model = self._surprise.fit(history, restarts)
         self._tail = history[-20:]  # context of forecasts into the window
+        if anchor is not None:
+            self._model.level = np.where(np.isfinite(anchor), anchor, self._model.level)
+            self._model.tail = np.tile(self._model.level, (len(self._model.tail), 1))
+            self._tail = np.tile(self._model.level, (len(self._tail), 1))
         self._low, self._high = _range(history)
+        self._near = _range(np.abs(history - self._model.levels))[1]
 
     def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
         """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
@@ -121,12 +129,15 @@ class Diagnosis:
         return np.sort(np.argsort(-abnormal, kind="stable")[:most])
 
     def usual(self, rows: Floats, watched: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the median of the newest `rows` (``float64[r, d]``) is in its usual range, for columns `watched`.
+        """Whether the median of the newest `rows` (``float64[r, d]``) is usual again, for columns `watched`.
 
-        For a KPI only the bad side counts; a metric without any value is not back.
+        Usual is what lies in the range of history, or as near to the level at the onset as history keeps to its
+        levels. For a KPI only the bad side counts; a metric without any value is not back.
         """
         middle = median(rows[:, watched])
-        low, high = self._low[watched].copy(), self._high[watched].copy()
+        near = self._near[watched]
+        low = np.minimum(self._low[watched], self._model.level[watched] - near)
+        high = np.maximum(self._high[watched], self._model.level[watched] + near)
         for k, sign in zip(self.kpi, self.kpi_sign, strict=True):
             low[(watched == k) & (sign > 0)] = -np.inf
             high[(watched == k) & (sign < 0)] = np.inf

@@ -15,14 +15,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.online import kernel
+from .surprise_kernels import (
+    PRIOR_ROWS,
+    ar_residuals,
+    autocorrelations,
+    column_medians,
+    levels_of,
+    quiet_statistics,
+    window_statistics,
+)
 
 __all__ = ["Evidence", "Surprise", "SurpriseModel", "median"]
 
 Floats = NDArray[np.float64]
-_PRIOR_ROWS = 10.0  # rows of the type's scale that every metric starts from
 _PRIOR_LAGS = 30.0  # the same for the type's autocorrelations
-_LEVEL = 0.1
 _SHARP = 0.8  # the sharp statistic is the noisier one of the two
 
 
@@ -32,6 +38,14 @@ class Evidence(NamedTuple):
     abnormal: Floats  # [d], 1 = one in a hundred quiet windows of this type
     deviation: Floats  # [d], signed: window median minus the level at its start, in the metric's unit
     confidence: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
+
+
+class Tails(NamedTuple):
+    """What is rare in quiet windows of one length."""
+
+    sustained: Floats  # [d], .99 quantile of the metric's type
+    sharp: Floats  # [d]
+    highest: float  # .95 quantile of the largest abnormality in a window
 
 
 @dataclass(slots=True)
@@ -49,6 +63,8 @@ class SurpriseModel:
     history: Floats  # [n, d]
     clip: Floats  # [2, d], the .98 quantiles at which scales are clipped
     prior: Floats  # [2, d], variance of the type
+    restarts: NDArray[np.bool_]  # [n]
+    tails: dict[int, Tails]  # by length of the window, filled when first needed
 
 
 class Surprise:
@@ -87,9 +103,9 @@ class Surprise:
             restarts = np.zeros(len(history), np.bool_)
         loc = median(history)
         coarse = _scale(history - loc, self._members)
-        levels, level = _levels(history, loc, np.sqrt(coarse[0]), restarts)
+        levels, level = levels_of(history, loc, np.sqrt(coarse[0]), restarts)
         ar = self._autoregression(history - loc)
-        innovations = _residuals(history - loc, ar, 30.0 * np.sqrt(coarse[0]))
+        innovations = ar_residuals(history - loc, ar, 30.0 * np.sqrt(coarse[0]))
         variance_level, clip_level, prior_level = _scale(history - levels, self._members)
         variance_ar, clip_ar, prior_ar = _scale(innovations, self._members)
         return SurpriseModel(
@@ -104,35 +120,42 @@ class Surprise:
             history=history,
             clip=np.stack([clip_level, clip_ar]),
             prior=np.stack([prior_level, prior_ar]),
+            restarts=restarts,
+            tails={},
         )
 
     def score(self, model: SurpriseModel, window: Floats) -> Evidence:
         """Score one window of rows (``float64[W, d]``) that directly follows the history."""
+        if len(window) not in model.tails:
+            model.tails[len(window)] = self._tails(model, len(window))
+        tails = model.tails[len(window)]
         sustained, sharp = self._statistics(model, window)
-        quiet_sustained, quiet_sharp = _quiet(
-            model.history,
-            model.levels,
-            model.innovations,
-            model.clip,
-            model.prior,
-            len(window),
-            max(1, len(model.history) // self.windows),
-        )
-        tail_sustained, tail_sharp = self._tails(quiet_sustained), self._tails(quiet_sharp)
-        abnormal = np.maximum(sustained / tail_sustained, _SHARP * sharp / tail_sharp)
-        deviation = median(window - model.level)
-        highest = 1.0
-        if len(quiet_sustained):
-            quiet = np.maximum(quiet_sustained / tail_sustained, _SHARP * quiet_sharp / tail_sharp)
-            highest = max(1.0, float(np.quantile(quiet.max(axis=1), 0.95)))
-        return Evidence(abnormal, np.nan_to_num(deviation), float(abnormal.max(initial=0.0)) / highest)
+        abnormal = np.maximum(sustained / tails.sustained, _SHARP * sharp / tails.sharp)
+        deviation = np.nan_to_num(median(window - model.level))
+        return Evidence(abnormal, deviation, float(abnormal.max(initial=0.0)) / tails.highest)
 
     def _statistics(self, model: SurpriseModel, window: Floats) -> tuple[Floats, Floats]:
         centred = np.vstack([model.tail, window]) - model.loc
-        e = _residuals(centred, model.ar, 30.0 * model.scale_level)[len(model.tail) :]
-        return _window_statistics(window - model.level, e, model.scale_level, model.scale_ar)
+        e = ar_residuals(centred, model.ar, 30.0 * model.scale_level)[len(model.tail) :]
+        return window_statistics(window - model.level, e, model.scale_level, model.scale_ar)
 
-    def _tails(self, quiet: Floats) -> Floats:
+    def _tails(self, model: SurpriseModel, W: int) -> Tails:
+        """What both statistics reach in quiet windows of W rows; none of them may lie across a restart."""
+        length = len(model.history)
+        jumps = np.concatenate([[0], np.cumsum(model.restarts)])
+        starts = np.arange(0, max(length - W + 1, 0), max(1, length // self.windows))
+        starts = starts[jumps[starts + W] == jumps[np.maximum(starts - 2, 0)]]  # 3 rows of context for a forecast
+        sustained, sharp = quiet_statistics(
+            model.history, model.levels, model.innovations, model.clip, model.prior, starts, W
+        )
+        tails = self._tail(sustained), self._tail(sharp)
+        highest = 1.0
+        if len(starts):
+            quiet = np.maximum(sustained / tails[0], _SHARP * sharp / tails[1])
+            highest = max(1.0, float(np.quantile(quiet.max(axis=1), 0.95)))
+        return Tails(*tails, highest)
+
+    def _tail(self, quiet: Floats) -> Floats:
         """The .99 quantile over quiet windows, per type, at least 1; a lone metric borrows from all."""
         tails = np.ones(quiet.shape[1])
         if not quiet.size:
@@ -145,7 +168,7 @@ class Surprise:
 
     def _autoregression(self, centred: Floats) -> Floats:
         """AR(3) per metric by Yule-Walker, autocorrelations shrunk to those of the type."""
-        r, n = _autocorrelations(centred)
+        r, n = autocorrelations(centred)
         ar = np.zeros((centred.shape[1], 3))
         for members in self._members:
             weight = n[members, None]
@@ -161,7 +184,7 @@ def median(X: Floats) -> Floats:
     """Median per column over the finite rows; 0 for a column without any."""
     if not len(X):
         return np.zeros(X.shape[1])
-    return _column_medians(np.ascontiguousarray(X.T))
+    return column_medians(np.ascontiguousarray(X.T))
 
 
 def _scale(D: Floats, members: list[NDArray[np.int64]]) -> tuple[Floats, Floats, Floats]:
@@ -178,151 +201,4 @@ def _scale(D: Floats, members: list[NDArray[np.int64]]) -> tuple[Floats, Floats,
         # A type that never moved: any move is news, but not infinitely so.
         floor = 1e-4 * max(float(np.nanmax(np.abs(D[:, columns]), initial=0.0)), 1.0) ** 2
         prior[columns] = np.exp(np.log(varied).mean()) if len(varied) else floor
-    return (total + _PRIOR_ROWS * prior) / (n + _PRIOR_ROWS), clip, prior
-
-
-@kernel
-def _column_medians(columns: Floats) -> Floats:
-    """Median of the finite values of each row of `columns` (float64[d, n])."""
-    out = np.zeros(columns.shape[0])
-    for j in range(columns.shape[0]):
-        finite = columns[j][np.isfinite(columns[j])]
-        if len(finite):
-            out[j] = np.median(finite)
-    return out
-
-
-@kernel
-def _levels(X: Floats, loc: Floats, sd: Floats, restarts: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """EWMA level before each row and after the last; steps are clipped at 10 sd. NaN leaves the level alone."""
-    T, d = X.shape
-    levels = np.empty((T, d))
-    level = loc.copy()
-    for t in range(T):
-        for j in range(d):
-            if restarts[t] and np.isfinite(X[t, j]):
-                level[j] = X[t, j]
-            levels[t, j] = level[j]
-            step = X[t, j] - level[j]
-            if np.isfinite(step):
-                level[j] += _LEVEL * min(max(step, -10.0 * sd[j]), 10.0 * sd[j])
-    return levels, level
-
-
-@kernel
-def _residuals(Z: Floats, ar: Floats, bound: Floats) -> Floats:
-    """One-step residual of an AR(3) on centred rows; regressors are clipped at `bound`, missing ones are 0."""
-    T, d = Z.shape
-    out = np.empty((T, d))
-    for t in range(T):
-        for j in range(d):
-            forecast = 0.0
-            for lag in range(1, 4):
-                if t >= lag and np.isfinite(Z[t - lag, j]):
-                    forecast += ar[j, lag - 1] * min(max(Z[t - lag, j], -bound[j]), bound[j])
-            out[t, j] = Z[t, j] - forecast
-    return out
-
-
-@kernel
-def _autocorrelations(Z: Floats) -> tuple[Floats, Floats]:
-    """Autocorrelations at lags 1..3 of centred columns, and the number of finite rows."""
-    T, d = Z.shape
-    r = np.zeros((d, 3))
-    n = np.zeros(d)
-    for j in range(d):
-        power = 0.0
-        for t in range(T):
-            if np.isfinite(Z[t, j]):
-                power += Z[t, j] ** 2
-                n[j] += 1.0
-        for lag in range(1, 4):
-            total = 0.0
-            for t in range(lag, T):
-                product = Z[t, j] * Z[t - lag, j]
-                if np.isfinite(product):
-                    total += product
-            r[j, lag - 1] = total / power if power > 0.0 else 0.0
-    return r, n
-
-
-@kernel
-def _prefix_median(y: Floats) -> float:
-    """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole."""
-    T = len(y)
-    best = 0.0
-    length = min(4, T)
-    while True:
-        finite = y[:length][np.isfinite(y[:length])]
-        if len(finite):
-            best = max(best, abs(np.median(finite)) / (1.0 + max(length - 4, 0) / 10.0))
-        if length == T:
-            return best
-        length = min(2 * length, T)
-
-
-@kernel
-def _prefix_scan(y: Floats) -> float:
-    """Largest discounted |sum| / sqrt(rows) over all prefixes."""
-    best = 0.0
-    total = 0.0
-    n = 0
-    for t in range(len(y)):
-        if np.isfinite(y[t]):
-            total += y[t]
-            n += 1
-            best = max(best, abs(total) / np.sqrt(n) / (1.0 + t / 10.0))
-    return best
-
-
-@kernel
-def _prefix_peak(y: Floats) -> float:
-    """Largest discounted |value|."""
-    best = 0.0
-    for t in range(len(y)):
-        if np.isfinite(y[t]):
-            best = max(best, abs(y[t]) / (1.0 + t / 10.0))
-    return best
-
-
-@kernel
-def _window_statistics(offset: Floats, e: Floats, scale_level: Floats, scale_ar: Floats) -> tuple[Floats, Floats]:
-    """The sustained and the sharp statistic per column, of `offset` = x - level and the AR residual `e`."""
-    d = offset.shape[1]
-    sustained, sharp = np.zeros(d), np.zeros(d)
-    for j in range(d):
-        y, r = offset[:, j].copy(), e[:, j].copy()
-        sustained[j] = np.sqrt(_prefix_median(y) / scale_level[j] * _prefix_median(r) / scale_ar[j])
-        sharp[j] = np.sqrt(_prefix_scan(y) / scale_level[j] * _prefix_peak(r) / scale_ar[j])
-    return sustained, sharp
-
-
-@kernel
-def _quiet(
-    X: Floats, levels: Floats, e: Floats, clip: Floats, prior: Floats, W: int, stride: int
-) -> tuple[Floats, Floats]:
-    """The same statistics of quiet windows, each with scales from which its own rows are left out."""
-    T, d = X.shape
-    count = max(0, (T - W) // stride + 1)
-    sustained, sharp = np.zeros((count, d)), np.zeros((count, d))
-    for j in range(d):
-        squares = np.zeros((2, T + 1))
-        rows = np.zeros(T + 1)
-        for t in range(T):
-            known = np.isfinite(X[t, j])
-            rows[t + 1] = rows[t] + known
-            a = min((X[t, j] - levels[t, j]) ** 2, clip[0, j] ** 2) if known else 0.0
-            b = min(e[t, j] ** 2, clip[1, j] ** 2) if known else 0.0
-            squares[0, t + 1] = squares[0, t] + a
-            squares[1, t + 1] = squares[1, t] + b
-        for w in range(count):
-            s, f = w * stride, w * stride + W
-            n = rows[T] - (rows[f] - rows[s]) + 10.0
-            if rows[f] == rows[s]:
-                continue
-            left = squares[:, T] - (squares[:, f] - squares[:, s]) + 10.0 * prior[:, j]
-            scale = np.sqrt(np.maximum(left, 0.0) / n)
-            y, r = X[s:f, j] - levels[s, j], e[s:f, j].copy()
-            sustained[w, j] = np.sqrt(_prefix_median(y) / scale[0] * _prefix_median(r) / scale[1])
-            sharp[w, j] = np.sqrt(_prefix_scan(y) / scale[0] * _prefix_peak(r) / scale[1])
-    return sustained, sharp
+    return (total + PRIOR_ROWS * prior) / (n + PRIOR_ROWS), clip, prior

@@ -21,14 +21,14 @@ class Candidate:
     ----------
     back
         Rows since the onset: 0 if the newest row is the onset.
-    left
-        Rows for which it stays a candidate.
     history, restarts, sign
         The KPIs in quiet time, as `KpiWatch` takes them; without KPIs no trial is needed.
+    left
+        Rows for which it stays a candidate.
     """
 
     def __init__(
-        self, *, back: int, left: int, history: Floats, restarts: NDArray[np.bool_], sign: NDArray[np.int64]
+        self, *, back: int, history: Floats, restarts: NDArray[np.bool_], sign: NDArray[np.int64], left: int = 0
     ) -> None:
         self.back = back
         self.left = left

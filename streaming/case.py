@@ -16,17 +16,15 @@ from headwater.causal.coral import Coral
 from headwater.causal.diagnosis import Diagnosis, Findings
 from headwater.online import Snapshot
 
+from .past import Past, Rows
 from .records import Incident
 
-__all__ = ["Batch", "Case", "CaseConfig"]
+__all__ = ["LONGEST", "Batch", "Case", "CaseConfig"]
 
-Rows = NDArray[np.float32]
-
-EARLY = 2  # rows before the onset that belong to the window: an onset found late costs more than one found early
 LONGEST = 40  # rows of a window; what comes later carries no weight
 RECENT = 5  # rows that decide whether a metric is back in its usual range
 ABNORMAL = 2.0  # a metric counts as changed from here on
-RETURNED = 0.9  # so large a share of the changed metrics must be back
+RETURNED = 0.5  # so large a share of the changed metrics must be back; memory may stay where a restart left it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,10 @@ class Case:
         Lengths in rows.
     incident
         As it was opened.
-    history
-        ``float32[n, d]``, quiet rows up to the onset.
-    restarts
-        ``bool[n]``, rows before which time jumped.
-    window
-        ``float32[w, d]``, the rows from `EARLY` rows before the onset to now.
+    past
+        Quiet history up to the onset, and the rows since.
     diagnosis
-        Judges windows against `history`.
+        Judges windows against that history.
     coral
         The graph learner; its invariant part is frozen as long as the case is open.
     suspects
@@ -74,39 +68,41 @@ class Case:
         self,
         config: CaseConfig,
         incident: Incident,
-        history: Rows,
-        restarts: NDArray[np.bool_],
-        window: Rows,
+        past: Past,
         diagnosis: Diagnosis,
         coral: Coral,
         suspects: NDArray[np.int64],
     ) -> None:
         self.config = config
         self.incident = incident
-        self.history = history
-        self.restarts = restarts
+        self.past = past
         self.diagnosis = diagnosis
         self.coral = coral
         self.suspects = suspects
-        self.window = window[:LONGEST]
-        self.recent = window[-RECENT:]
+        self.window = past.window[:LONGEST]
+        self.recent = past.window[-RECENT:]
         self.rows = 0  # since it was opened
         self.batches = 0
         self.quiet = 0  # rows in a row on which everything was back in its usual range
         self.convergence = Convergence()
-        self.changed = np.zeros(history.shape[1], np.bool_)  # columns that were abnormal in some batch
+        self.changed = np.zeros(past.history.shape[1], np.bool_)  # columns that were abnormal in some batch
 
     @property
     def over(self) -> bool:
         """Whether the system has been quiet for long enough."""
         return self.quiet >= self.config.close_rows
 
+    @property
+    def growing(self) -> bool:
+        """Whether the next row still enters the window."""
+        return len(self.window) < LONGEST
+
     def feed(self, row: Rows) -> Batch | None:
         """Take the next row (``float32[d]``); a due batch comes back ranked."""
-        row = row[: self.history.shape[1]]  # metrics that appear meanwhile belong to the next incident
+        row = row[: self.past.history.shape[1]]  # metrics that appear meanwhile belong to the next incident
         self.rows += 1
         self.recent = np.vstack([self.recent, row])[-RECENT:]
-        growing = len(self.window) < LONGEST
+        growing = self.growing
         if growing:
             self.window = np.vstack([self.window, row])
         self.quiet = self.quiet + 1 if self._returned() else 0
@@ -124,18 +120,20 @@ class Case:
         return Batch(number, findings, agreement.lists, agreement.graphs, agreement.converged)
 
     def _returned(self) -> bool:
-        """Whether what changed, or the KPI if there is one, is back in its usual range."""
-        kpi = self.diagnosis.kpi
-        watched = kpi if len(kpi) else np.flatnonzero(self.changed)
-        inside = self.diagnosis.usual(self.recent.astype(np.float64), watched)
-        return bool(inside.mean() >= RETURNED) if len(inside) else True
+        """Whether every KPI, or without one most of what changed, is back in its usual range."""
+        kpi, recent = self.diagnosis.kpi, self.recent.astype(np.float64)
+        if len(kpi):
+            return bool(self.diagnosis.usual(recent, kpi).all())
+        changed = np.flatnonzero(self.changed)
+        return not len(changed) or bool(self.diagnosis.usual(recent, changed).mean() >= RETURNED)
 
     def snapshot(self) -> Snapshot:
         """Copy what cannot be derived again."""
         return {
             "incident": msgspec.json.encode(self.incident).decode(),
-            "history": self.history,
-            "restarts": self.restarts,
+            "history": self.past.history,
+            "restarts": self.past.restarts,
+            "jumped": self.past.jumped,
             "suspects": self.suspects,
             "window": self.window,
             "recent": self.recent,
@@ -147,7 +145,7 @@ class Case:
         }
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take back a snapshot; history, incident and diagnosis were given at construction."""
+        """Take back a snapshot; incident, past and diagnosis were given at construction."""
         self.window, self.recent = np.asarray(snapshot["window"]), np.asarray(snapshot["recent"])
         self.rows, self.batches, self.quiet = (int(snapshot[k]) for k in ("rows", "batches", "quiet"))
         self.changed = np.asarray(snapshot["changed"])

@@ -44,7 +44,7 @@ def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     parts = {
         "ring": pipeline.ring.snapshot() | _self(pipeline),
         "trigger": pipeline.trigger.snapshot(),
-        "graph": pipeline.coral.snapshot(),
+        "graph": pipeline.work.coral.snapshot(),
         "case": _case(pipeline),
     }
     return {part: encode(snapshot, kind=part, version=VERSION) for part, snapshot in parts.items()}
@@ -75,9 +75,9 @@ def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> list[str
         pipeline.trigger.step(quiet)
         again.append(f"{system}: [detector] has changed, the trigger learned again from {len(quiet)} quiet rows")
     if fits["graph"]:
-        pipeline.coral.restore(snapshots["graph"])
+        pipeline.work.coral.restore(snapshots["graph"])
     else:
-        pipeline.relearn_graph(quiet)
+        pipeline.work.relearn(quiet)
         again.append(f"{system}: [causal] has changed, the graph learned again from {len(quiet)} quiet rows")
     if fits["case"]:
         _restore_case(pipeline, snapshots["case"], graph=fits["graph"])
@@ -89,7 +89,7 @@ def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> list[str
 def _self(pipeline: Pipeline) -> Snapshot:
     return {
         "self.series": msgspec.json.encode(pipeline.series).decode(),
-        "self.incidents": pipeline.incidents,
+        "self.incidents": pipeline.work.incidents,
         "self.time": pipeline.time,
         "self.n": pipeline.n,
         "self.learned": pipeline.learning[0],
@@ -98,14 +98,14 @@ def _self(pipeline: Pipeline) -> Snapshot:
 
 def _restore_self(pipeline: Pipeline, fields: Snapshot) -> None:
     pipeline.adopt(msgspec.json.decode(str(fields["self.series"]), type=tuple[Series, ...]))
-    pipeline.incidents, pipeline.n = int(fields["self.incidents"]), int(fields["self.n"])
+    pipeline.work.incidents, pipeline.n = int(fields["self.incidents"]), int(fields["self.n"])
     pipeline.time = float(fields["self.time"])
     pipeline.learning = (int(fields["self.learned"]), pipeline.config.base_rows)
 
 
 def _case(pipeline: Pipeline) -> Snapshot:
-    if pipeline.case:
-        return pipeline.case.snapshot() | {"kind": "case"}
+    if pipeline.work.case:
+        return pipeline.work.case.snapshot() | {"kind": "case"}
     if pipeline.candidate:
         return pipeline.candidate.snapshot() | {"kind": "candidate"}
     return {"kind": "none"}
@@ -117,4 +117,4 @@ def _restore_case(pipeline: Pipeline, snapshot: Snapshot, *, graph: bool) -> Non
         pipeline.candidate = Candidate.from_snapshot(snapshot)
     if kind == "case":
         incident = msgspec.json.decode(str(snapshot["incident"]), type=Incident)
-        pipeline.reopen(incident, snapshot, graph=graph)
+        pipeline.work.reopen(incident, snapshot, pipeline.series, graph=graph)

@@ -101,7 +101,9 @@ class Monitor:
         pipeline = self._pipelines.get(command.system)
         if pipeline is None:
             known = ", ".join(self._pipelines) or "none so far"
-            raise CommandRefused(f"there is no system {command.system!r}", f"systems: {known}", "name one with --system")
+            raise CommandRefused(
+                f"there is no system {command.system!r}", f"systems: {known}", "name one with --system"
+            )
         events = pipeline.command(command)
         return events, f"{command.kind}: {command.incident or 'the open incident'} at row {pipeline.time:.3f}"
 

@@ -40,13 +40,13 @@ def settled(incident: Incident, case: Case, batch: Batch, time: float) -> Incide
     )
 
 
-def ranked(incident: Incident, case: Case, batch: Batch, time: float, n: int) -> Ranked:
+def ranked(incident: Incident, case: Case, batch: Batch, time: float) -> Ranked:
     """Write down one batch."""
     f, columns = batch.findings, case.diagnosis.columns
     return Ranked(
         system=incident.system,
         time=time,
-        n=n,
+        n=0,
         incident=incident.id,
         batch=batch.number,
         metrics=tuple(_suspect(columns, f, int(j)) for j in f.order[:LISTED]),
