@@ -53,7 +53,7 @@ def base(table: pl.DataFrame | None = None, **more: Any) -> Option:
         "animation": False,
         "useUTC": True,
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 8, "containLabel": True},
-        "tooltip": {"trigger": "axis", "confine": True, "order": "valueDesc"},
+        "tooltip": {"trigger": "axis", "confine": True, "order": "valueDesc", "valueFormatter": "%.3g"},
     }
     if table is not None:
         option["dataset"] = {"source": table}

@@ -18,7 +18,7 @@ BATCHES = 500
 
 
 def services(ranked: Ranked) -> pl.DataFrame:
-    """Suspected services, first place first; `share` is the score over that of the first."""
+    """Suspected services, first place first; `share` is the score in percent of the first."""
     top = ranked.services[:ROWS]
     first = top[0].score if top and top[0].score > 0 else 1.0
     return pl.DataFrame(
@@ -26,7 +26,7 @@ def services(ranked: Ranked) -> pl.DataFrame:
             "place": list(range(1, len(top) + 1)),
             "service": [s.entity for s in top],
             "score": [s.score for s in top],
-            "share": [s.score / first for s in top],
+            "share": [100 * s.score / first for s in top],
             "first metric": [s.metric.removeprefix(f"{s.entity}|") for s in top],
             "own": [s.internal for s in top],
             "from others": [s.external for s in top],
@@ -47,7 +47,7 @@ def metrics(ranked: Ranked, series: Mapping[str, Series]) -> pl.DataFrame:
             "service": [s.entity for s in top],
             "metric": [s.metric for s in top],
             "score": [s.score for s in top],
-            "share": [s.score / first for s in top],
+            "share": [100 * s.score / first for s in top],
             "abnormal": [s.abnormal for s in top],
             "explained": [percent(s.explained) for s in top],
             "by": [s.by for s in top],

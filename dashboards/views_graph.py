@@ -9,12 +9,13 @@ import networkx as nx
 from headwater.streaming.records import Edge
 
 from .charts import CAUSE, MUTED, PATH, SYMPTOM, Option, base
-from .layout import ROW, focus, positions
+from .layout import COLUMN, ROW, focus, positions
 from .views_incident import Role
 
 __all__ = ["Drawing", "draw", "sentence"]
 
 EDGES = 200
+NARROW = 560  # pixels
 SHAPES: dict[Role, tuple[str, int, str]] = {
     "cause": ("diamond", 30, CAUSE),
     "path": ("circle", 20, PATH),
@@ -49,7 +50,7 @@ def draw(edges: Sequence[Edge], roles: Mapping[str, Role], path: Sequence[str], 
     heights = [y for _, y in places.values()]
     height = int(max(heights, default=0.0) - min(heights, default=0.0) + 2 * ROW)
     option = _option(graph, places, roles, _links(inside, steps))
-    return Drawing(option, min(max(height, 260), 620), len(shown), len(everyone) - len(shown))
+    return Drawing(option, min(max(height, 340), 620), len(shown), len(everyone) - len(shown))
 
 
 def _links(edges: Sequence[Edge], steps: Sequence[tuple[str, str]]) -> list[Option]:
@@ -119,7 +120,21 @@ def _option(
         "data": nodes,
         "links": list(links),
     }
-    return base(series=[series], tooltip={"trigger": "item", "confine": True, "formatter": "{b}"})
+    wide = base(series=[series], tooltip={"trigger": "item", "confine": True, "formatter": "{b}"})
+    return {"baseOption": wide, "media": [{}, {"query": {"maxWidth": NARROW}, "option": {"series": [_upright(nodes)]}}]}
+
+
+def _upright(nodes: Sequence[Option]) -> Option:
+    """The same graph for a telephone: causes on top, labels to the right of their nodes."""
+    turned = [{**node, "x": node["y"] / ROW * COLUMN * 0.7, "y": node["x"] / COLUMN * ROW * 0.7} for node in nodes]
+    return {
+        "left": 20,
+        "right": 100,
+        "top": 16,
+        "bottom": 16,
+        "label": {"position": "right", "width": 96, "overflow": "truncate"},
+        "data": turned,
+    }
 
 
 def sentence(path: Sequence[str], drawing: Drawing) -> str:

@@ -8,12 +8,27 @@ import polars as pl
 from headwater.streaming.records import Incident, Ranked, Suspect
 
 from .charts import CAUSE, MUTED, Option, base, line, millis, time_axis
-from .words import clock, moment, number, span
+from .words import clock, moment, number, plain, span
 
-__all__ = ["Chip", "Fact", "Role", "agreement_chart", "chips", "commands", "evidence_chart", "facts", "label",
-           "leaders_chart", "roles", "settled", "shown", "verdict"]  # fmt: skip
+__all__ = [
+    "Badge",
+    "Fact",
+    "Role",
+    "agreement_chart",
+    "badges",
+    "chips",
+    "commands",
+    "evidence_chart",
+    "facts",
+    "label",
+    "leaders_chart",
+    "roles",
+    "shown",
+    "verdict",
+]  # fmt: skip
 
 Role: TypeAlias = Literal["cause", "path", "symptom", "other"]
+Colour: TypeAlias = Literal["red", "orange", "green", "blue", "violet", "gray"]
 
 CLOSED = ("resolved", "dismissed", "shifted")
 SETTLED = {
@@ -33,11 +48,12 @@ class Fact(NamedTuple):
     help: str
 
 
-class Chip(NamedTuple):
-    """One step of the path from the cause to the symptom."""
+class Badge(NamedTuple):
+    """A word on a coloured ground, as Markdown; `help` says what it means."""
 
     text: str
-    role: Role
+    color: Colour
+    help: str | None = None
 
 
 def label(name: str) -> str:
@@ -95,11 +111,15 @@ def shown(incident: Incident, ranked: Ranked | None, kept: Sequence[str]) -> lis
     return [name for name in wanted if name in kept]
 
 
-def settled(incident: Incident) -> tuple[str, str]:
-    """Colour names of the badges for `state` and `rca`."""
-    life = {"open": "red", "acknowledged": "orange"}.get(incident.state, "gray")
-    cause = {"converged": "green", "inconclusive": "gray"}.get(incident.rca, "blue")
-    return life, cause
+def badges(incident: Incident, late: bool) -> list[Badge]:
+    """The state of the incident and of its cause, which are two things, and whether it was found in a backlog."""
+    life: dict[str, Colour] = {"open": "red", "acknowledged": "orange"}
+    cause: dict[str, Colour] = {"converged": "green", "inconclusive": "gray"}
+    found = [
+        Badge(incident.state, life.get(incident.state, "gray"), "What people and time did with the incident."),
+        Badge(incident.rca, cause.get(incident.rca, "blue"), SETTLED[incident.rca]),
+    ]
+    return found + ([Badge("found late", "gray", "Found while a backlog was worked off.")] if late else [])
 
 
 def roles(incident: Incident, ranked: Ranked | None) -> dict[str, Role]:
@@ -112,11 +132,13 @@ def roles(incident: Incident, ranked: Ranked | None) -> dict[str, Role]:
     return found
 
 
-def chips(incident: Incident, ranked: Ranked | None) -> list[Chip]:
-    """The path from the cause to the symptom, one chip a metric."""
+def chips(incident: Incident, ranked: Ranked | None) -> list[Badge]:
+    """The path from the cause to the symptom, one badge a metric; the ends say what they are."""
     path = ranked.path if ranked is not None and ranked.path else incident.path
     found = roles(incident, ranked)
-    return [Chip(label(name), found.get(name, "other")) for name in path]
+    colours: dict[Role, Colour] = {"cause": "orange", "path": "blue", "symptom": "violet", "other": "gray"}
+    named = {name: f"**{role}** {plain(label(name))}" for name, role in found.items() if role in ("cause", "symptom")}
+    return [Badge(named.get(name, plain(label(name))), colours[found.get(name, "other")]) for name in path]
 
 
 def agreement_chart(batches: pl.DataFrame) -> Option:
@@ -139,13 +161,22 @@ def leaders_chart(leaders: pl.DataFrame) -> Option:
     """Score by batch of the services that lead now: the first thick, so that a change of leader is seen."""
     names = [name for name in leaders.columns if name != "batch"]
     symbols = ("diamond", "circle", "rect")
-    series = [
-        line(name, "batch", showSymbol=True, symbol=symbols[k % 3], symbolSize=8 if k == 0 else 6,
-             lineStyle={"width": 3 if k == 0 else 1.5}, **({"itemStyle": {"color": CAUSE}} if k == 0 else {}))
-        for k, name in enumerate(names)
-    ]  # fmt: skip
-    for style in series[:1]:
-        style["lineStyle"]["color"] = CAUSE
+    series = []
+    for k, name in enumerate(names):
+        accent: Option = {"color": CAUSE} if k == 0 else {}
+        style = {"width": 3 if k == 0 else 1.5} | accent
+        size = 8 if k == 0 else 6
+        series.append(
+            line(
+                name,
+                "batch",
+                showSymbol=True,
+                symbol=symbols[k % 3],
+                symbolSize=size,
+                lineStyle=style,
+                itemStyle=accent,
+            )
+        )
     return base(
         leaders,
         legend={"top": 0, "left": 0, "type": "scroll"},
@@ -171,20 +202,19 @@ def _batch_axis() -> Option:
 
 def evidence_chart(window: pl.DataFrame, name: str, *, onset: float, usual: float | None, role: Role) -> Option:
     """One metric's raw values round the onset: a line at the onset, a dashed one at its usual value."""
-    colour = CAUSE if role == "cause" else None
-    style: Option = {"width": 2} | ({"color": colour} if colour else {})
+    accent: Option = {"color": CAUSE} if role == "cause" else {}
     marks: list[Option] = [
-        {"xAxis": millis(onset), "label": {"formatter": "onset", "position": "insideEndTop"}},
+        {"xAxis": millis(onset), "label": {"formatter": "onset", "position": "end", "distance": 2}},
     ]
     if usual is not None:
         marks.append(
             {
                 "yAxis": usual,
-                "label": {"formatter": "usual", "position": "insideStartTop"},
+                "label": {"formatter": "usual", "position": "insideEndBottom"},
                 "lineStyle": {"type": "dashed"},
             }
         )
-    shown = line(name, lineStyle=style, **({"itemStyle": {"color": colour}} if colour else {}))
+    shown = line(name, lineStyle={"width": 2} | accent, itemStyle=accent)
     shown["markLine"] = {
         "symbol": "none",
         "silent": True,
@@ -194,7 +224,7 @@ def evidence_chart(window: pl.DataFrame, name: str, *, onset: float, usual: floa
     }
     return base(
         window.select("time", name),
-        grid={"left": 4, "right": 12, "top": 16, "bottom": 4, "containLabel": True},
+        grid={"left": 4, "right": 12, "top": 22, "bottom": 4, "containLabel": True},
         xAxis=time_axis(splitNumber=3),
         yAxis={"type": "value", "scale": True, "splitNumber": 3},
         series=[shown],

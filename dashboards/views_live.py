@@ -1,5 +1,6 @@
 """The charts, rows and sentences of the live page. Pure: tables and records in, nothing is read here."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,12 +49,15 @@ def choose(standing: pl.DataFrame, changed: Sequence[str], picked: Sequence[str]
 def main_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay, unit: str) -> Option:
     """The values of the chosen series, bright over grey, with incidents as spans and triggers as marks."""
     grey = {"color": MUTED, "width": 1, "opacity": 0.35}
-    series = [line(n, lineStyle=grey, itemStyle={"color": MUTED}, silent=True, z=1) for n in chosen.grey]
+    series = [
+        line(n, lineStyle=grey, itemStyle={"color": MUTED}, tooltip={"show": False}, silent=True, z=1)
+        for n in chosen.grey
+    ]
     for k, name in enumerate(chosen.bright):
         series.append(line(name, lineStyle={"width": 2, "type": dash(k)}, z=3))
     return base(
         table,
-        grid={"left": 8, "right": 16, "top": 58, "bottom": 8, "containLabel": True},
+        grid={"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True},
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": list(chosen.bright)},
         xAxis=time_axis(**_bounds(table)),
         yAxis=[{"type": "value", "name": unit, "scale": True, "nameTextStyle": {"align": "left"}}, _rail()],
@@ -74,13 +78,20 @@ def score_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay) -> Option
         "label": {"formatter": "threshold", "position": "insideEndTop", "color": THRESHOLD},
         "data": [{"yAxis": 1}],
     }
+    peak = max((float(m) for m in floored.select(pl.exclude("time").max()).row(0) if m is not None), default=1.0)
     return base(
         floored,
-        grid={"left": 8, "right": 16, "top": 58, "bottom": 8, "containLabel": True},
+        grid={"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True},
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": ["joint", *chosen.bright]},
         xAxis=time_axis(**_bounds(table)),
         yAxis=[
-            {"type": "log", "name": "score / threshold", "min": FLOOR, "nameTextStyle": {"align": "left"}},
+            {
+                "type": "log",
+                "name": "score / threshold",
+                "min": FLOOR,
+                "max": 10.0 ** max(1, math.ceil(math.log10(peak))),
+                "nameTextStyle": {"align": "left"},
+            },
             _rail(),
         ],
         series=[*series, _marks(table, overlay)],
@@ -116,7 +127,7 @@ def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
     points = [
         {
             "name": f"{clock(t.time)} {_fate(t)}",
-            "coord": [millis(t.time), 0.96],
+            "coord": [millis(t.time), 1],
             "symbolSize": 12 if t.incident else 7,
             "itemStyle": {"color": CAUSE if t.incident else "transparent", "borderColor": CAUSE, "borderWidth": 1.5},
         }
@@ -130,12 +141,13 @@ def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
         "markArea": {
             "silent": True,
             "itemStyle": {"color": CAUSE, "opacity": 0.10},
-            "label": {"position": "insideTopLeft", "color": CAUSE, "fontWeight": "bold", "distance": 18},
+            "label": {"position": "top", "distance": 14, "color": CAUSE, "fontWeight": "bold"},
             "data": spans,
         },
         "markPoint": {
             "symbol": "triangle",
             "symbolRotate": 180,
+            "symbolOffset": [0, "-60%"],
             "label": {"show": False},
             "tooltip": {"show": True, "trigger": "item", "formatter": "{b}"},
             "data": points,
@@ -174,12 +186,13 @@ def nearness(standing: pl.DataFrame, count: int = 8) -> pl.DataFrame:
 def why(standing: pl.DataFrame, open_ids: Sequence[str], last: Triggered | None, learning: float) -> list[str]:
     """Why there is no incident, in sentences: how near the nearest metrics are, and what the last trigger led to."""
     said = []
+    metrics = standing.filter(pl.col("metric") != "joint")
     if open_ids:
-        said.append(f"There is one: {', '.join(open_ids)}.")
+        over = metrics.filter(pl.col("now") >= 1.0).height
+        said.append(f"{', '.join(open_ids)} is open; {over} of {metrics.height} metrics are over their threshold now.")
     elif learning < 1.0:
         said.append(f"It is still learning what is usual ({percent(learning)}): until then nothing can open one.")
     elif not standing.is_empty():
-        metrics = standing.filter(pl.col("metric") != "joint")
         joint = standing.filter(pl.col("metric") == "joint")
         near = [
             f"{name} is at {number(100 * now)} %"

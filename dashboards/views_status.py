@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .words import clock, moment, percent, span
+from .words import clock, moment, percent, plain, span
 
 __all__ = ["Cell", "Status", "Tone", "silence", "strip"]
 
@@ -11,6 +11,13 @@ INTERVAL = 5.0  # seconds between two heartbeats: the worker commits at least th
 Tone: TypeAlias = Literal["plain", "good", "warn", "bad"]
 Status: TypeAlias = Mapping[str, tuple[Mapping[str, Any], float]]
 """Key of a status row → its value, and the time at which the worker wrote it."""
+
+_COLOURS: dict[Tone, Literal["gray", "green", "orange", "red"]] = {
+    "plain": "gray",
+    "good": "green",
+    "warn": "orange",
+    "bad": "red",
+}
 
 
 class Cell(NamedTuple):
@@ -21,6 +28,11 @@ class Cell(NamedTuple):
     note: str
     help: str
     tone: Tone = "plain"
+
+    @property
+    def colour(self) -> Literal["gray", "green", "orange", "red"]:
+        """Colour of the note. It adds nothing: the note says it in words."""
+        return _COLOURS[self.tone]
 
 
 def silence(status: Status, now: float) -> tuple[Tone, str] | None:
@@ -47,9 +59,9 @@ def strip(status: Status, system: str, open_incidents: int, now: float) -> list[
         _lag(status),
         *_losses(status),
         Cell(
-            "Open incidents",
+            "Incidents",
             f"{open_incidents:,}",
-            "see below" if open_incidents else "none",
+            "open" if open_incidents else "none open",
             "Incidents that are open or acknowledged.",
             "bad" if open_incidents else "good",
         ),
@@ -64,7 +76,7 @@ def _heartbeat(status: Status, now: float) -> Cell:
     if worker.get("state") == "stopped":
         return Cell("Worker", "stopped", f"at {clock(updated)} UTC", text)
     quiet = silence(status, now)
-    return Cell("Worker", span(now - updated), "since its heartbeat", text, "good" if quiet is None else quiet[0])
+    return Cell("Worker", span(now - updated), "since heartbeat", text, "good" if quiet is None else quiet[0])
 
 
 def _learning(status: Status, system: str) -> Cell:
@@ -89,7 +101,7 @@ def _lag(status: Status) -> Cell:
         return Cell("Input lag", "–", "no input yet", text)
     value = status["input"][0]
     lag, stale = value.get("lag_records"), value.get("stale_s")
-    note = "from a file" if stale is None else f"last record {span(float(stale))} ago"
+    note = "from a file" if stale is None else f"last {span(float(stale))} ago"
     tone: Tone = "warn" if value.get("alarms") else "plain"
     return Cell("Input lag", "–" if lag is None else f"{int(lag):,} records", note, text, tone)
 
@@ -100,11 +112,11 @@ def _losses(status: Status) -> list[Cell]:
         int(counters.get(key, 0))
         for key in ("late_samples", "dead_letters", "dead_letters_unpublished", "refused_columns")
     )
-    names = ", ".join(str(name) for name in counters.get("refused_names", ()))
-    unread = f"{unpublished:,} not yet published" if unpublished else "could not be read"
+    names = plain(", ".join(str(name) for name in counters.get("refused_names", ())))
+    unread = f"{unpublished:,} unpublished" if unpublished else "unreadable"
     return [
         Cell(
-            "Late samples",
+            "Late",
             f"{late:,}",
             "not used" if late else "none",
             "Samples that came after the watermark had closed their row. They are counted and not used.",
@@ -117,10 +129,10 @@ def _losses(status: Status) -> list[Cell]:
             "warn" if dead else "plain",
         ),
         Cell(
-            "Refused columns",
+            "Refused",
             f"{refused:,}",
-            "beyond max_columns" if refused else "none",
-            f"Metrics beyond `[align] max_columns`: {names or 'none'}.",
+            "beyond the cap" if refused else "none",
+            f"Metrics that were not taken in, beyond `[align] max_columns`: {names or 'none'}.",
             "warn" if refused else "plain",
         ),
     ]

@@ -1,9 +1,10 @@
 """Times, spans and numbers as people read them. Every clock time is UTC, 24 hours, and says so once nearby."""
 
 import math
+import re
 from datetime import UTC, datetime
 
-__all__ = ["clock", "moment", "number", "percent", "span"]
+__all__ = ["clock", "moment", "number", "percent", "plain", "span"]
 
 _LADDER = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -68,3 +69,12 @@ def percent(share: float) -> str:
     '91 %'
     """
     return f"{100 * share:.0f} %" if math.isfinite(share) else "–"
+
+
+def plain(text: str) -> str:
+    r"""Text from outside, such as a metric's name, as Markdown that shows exactly it: no picture, link or formula.
+
+    >>> print(plain("![x](y) a_b $1"))
+    \!\[x\]\(y\) a\_b \$1
+    """
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$<>:])", r"\\\1", text)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from headwater.dashboards import charts, queries
+from headwater.dashboards.words import plain
 from headwater.streaming.errors import HeadwaterError, StoreMissing
 from headwater.streaming.reader import Reader
 
@@ -35,11 +36,11 @@ def reading() -> Iterator[Reader]:
         with reader.at_once() as view:
             yield view
     except StoreMissing as error:
-        st.info(f"**Nothing to show yet.** {error.what.capitalize()}: {error.why}.")
+        st.info(f"**Nothing to show yet.** {plain(f'{error.what}: {error.why}')}.")
         _first_steps()
         st.stop()
     except HeadwaterError as error:
-        st.error(f"**{error.what}.** {error.why}.\n\nTo mend it: {error.mend}.")
+        st.error("  \n".join(plain(line) for line in (error.what, error.why, error.mend) if line))
         st.stop()
 
 

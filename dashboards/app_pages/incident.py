@@ -8,16 +8,15 @@ import streamlit as st
 
 from headwater.dashboards import queries, queries_incident, views_graph, views_incident
 from headwater.dashboards.app_pages import frame
-from headwater.dashboards.words import moment, number
+from headwater.dashboards.words import moment, number, plain
 from headwater.streaming.incidents import LIVE
 from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Ranked, Series
 
 __all__: list[str] = []
 
-CHIPS = {"cause": "orange", "path": "blue", "symptom": "violet", "other": "gray"}
 BATCHES = st.column_config.NumberColumn(format="%.2f")
-BAR = st.column_config.ProgressColumn("score of the first", format="percent", min_value=0.0, max_value=1.0)
+BAR = st.column_config.ProgressColumn("score of the first", format="%.0f %%", min_value=0, max_value=100)
 TIME = st.column_config.DatetimeColumn("time (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
 EVIDENCE = 9
 
@@ -56,7 +55,7 @@ def _pick(incidents: Sequence[Incident]) -> str:
     about = {i.id: f"{i.id} · {i.state} · {i.service or 'no cause yet'} · {moment(i.onset)}" for i in incidents}
     wanted = st.query_params.get("incident")
     if wanted is not None and wanted not in about:
-        st.warning(f"There is no incident {wanted} here; this is the newest one.")
+        st.warning(f"There is no incident {plain(wanted)} here; this is the newest one.")
     first = next((i.id for i in incidents if i.state in LIVE), incidents[0].id)
     return st.selectbox(
         "Incident",
@@ -72,21 +71,17 @@ def _pick(incidents: Sequence[Incident]) -> str:
 def _card(facts: Facts) -> None:
     incident, ranked = facts.incident, facts.ranked
     headline, why = views_incident.verdict(incident, ranked)
-    life, settled = views_incident.settled(incident)
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(incident.state, color=life)
-            st.badge(incident.rca, color=settled)
-            if facts.late:
-                st.badge("found late", color="gray", help="Found while a backlog was worked off.")
-        st.subheader(f"{incident.id} · {headline}", anchor=False)
-        st.markdown(why)
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            for badge in views_incident.badges(incident, facts.late):
+                st.badge(badge.text, color=badge.color, help=badge.help)
+        st.header(f":orange[◆] {incident.id} · {plain(headline)}", anchor=False)
+        st.markdown(plain(why))
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             for place, chip in enumerate(views_incident.chips(incident, ranked)):
                 if place:
                     st.markdown("→")
-                role = "" if chip.role in ("path", "other") else f"**{chip.role}** "
-                st.badge(f"{role}{chip.text}", color=CHIPS[chip.role])
+                st.badge(chip.text, color=chip.color)
         if not incident.kpi:
             st.markdown("No KPI configured: the walk started from the joint anomaly. Name one with `[system] kpi`.")
         with st.grid(6, min_column_width=130, gap="small"):
@@ -103,13 +98,13 @@ def _ranking(facts: Facts) -> None:
     with st.container(border=True):
         st.subheader("Services", anchor=False)
         st.dataframe(
-            services, hide_index=True, alt=f"Suspected services, first {services['service'].first()}",
+            services, hide_index=True, alt="Suspected services, first place first",
             column_config={"share": BAR, **dict.fromkeys(("score", "own", "from others", "flow"), BATCHES)},
         )  # fmt: skip
     with st.container(border=True):
         st.subheader("Metrics", anchor=False)
         st.dataframe(
-            metrics, hide_index=True, alt=f"Suspected metrics, first {metrics['metric'].first()}",
+            metrics, hide_index=True, alt="Suspected metrics, first place first",
             column_config={"share": BAR, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
         )  # fmt: skip
         st.markdown(
@@ -171,22 +166,20 @@ def _evidence(facts: Facts) -> None:
         names = views_incident.shown(incident, ranked, window.columns)[:EVIDENCE]
         usual = queries_incident.usual(window, incident.onset)
         roles = views_incident.roles(incident, ranked)
-        with st.grid(3, min_column_width=300) as grid:
-            for name in names:
-                unit = facts.series[name].unit if name in facts.series else ""
-                role = roles.get(name, "other")
-                with grid.cell():
-                    st.markdown(
-                        f"**{views_incident.label(name)}**"
-                        + (f" [{unit}]" if unit else "")
-                        + f" {role}" * (role != "other")
-                    )
-                    option = views_incident.evidence_chart(
-                        queries.thin(window.select("time", name)), name,
-                        onset=incident.onset, usual=usual.get(name), role=role,
-                    )  # fmt: skip
-                    alt = f"{views_incident.label(name)} round the onset, usually {number(usual.get(name, float('nan')), unit)}"
-                    frame.chart(option, alt, f"evidence-{name}", 190)
+        grid = st.grid(3, min_column_width=300)
+        for name in names:
+            with grid.cell():
+                _small_chart(facts, name, usual.get(name), roles.get(name, "other"))
+
+
+def _small_chart(facts: Facts, name: str, usual: float | None, role: views_incident.Role) -> None:
+    unit = facts.series[name].unit if name in facts.series else ""
+    title = views_incident.label(name)
+    st.markdown(f"**{plain(title)}**" + plain(f" [{unit}]" if unit else "") + (f" · {role}" if role != "other" else ""))
+    table = queries.thin(facts.evidence.select("time", name))
+    option = views_incident.evidence_chart(table, name, onset=facts.incident.onset, usual=usual, role=role)
+    before = number(float("nan") if usual is None else usual, unit)
+    frame.chart(option, f"{title} round the onset; before it, {before}", f"evidence-{name}", 190)
 
 
 def _rest(facts: Facts) -> None:
@@ -202,6 +195,7 @@ def _rest(facts: Facts) -> None:
 def _body(system: str, name: str) -> None:
     with frame.reading() as reader:
         facts = _read(reader, system, name)
+    st.set_page_config(page_title=f"{name} · Headwater")
     _card(facts)
     _ranking(facts)
     _graph(facts)
@@ -214,17 +208,19 @@ def _page() -> None:
     st.title("Incidents", anchor=False)
     with frame.reading() as reader:
         systems = reader.systems()
-        late = reader.late()
     if not systems:
         frame.empty("The store is there, but no row has reached it yet.", "headwater doctor")
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    with bar:
         system = frame.system_picker(systems)
-        with frame.reading() as reader:
-            incidents = reader.incidents(system)
-        if not incidents:
-            frame.empty(f"No incident of {system} so far. To see one from start to end:", "headwater demo")
-            st.stop()
+    with frame.reading() as reader:
+        incidents, late = reader.incidents(system), reader.late()
+    if not incidents:
+        frame.empty(f"No incident of {plain(system)} so far. To see one from start to end:", "headwater demo")
+        st.page_link("app_pages/live.py", label="Why is there no incident? See the live page →")
+        st.stop()
+    with bar:
         name = _pick(incidents)
         refresh = frame.refresh_picker()
     with st.expander(f"All incidents ({len(incidents)})"):

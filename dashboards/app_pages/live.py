@@ -8,7 +8,7 @@ import streamlit as st
 from headwater.dashboards import queries, views_live, views_status
 from headwater.dashboards.app_pages import frame
 from headwater.dashboards.views_live import Chosen, Overlay
-from headwater.dashboards.words import moment, number
+from headwater.dashboards.words import moment, number, plain
 from headwater.streaming.incidents import LIVE
 from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Triggered
@@ -17,7 +17,6 @@ __all__: list[str] = []
 
 RANGES = {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0, "6 h": 21_600.0, "24 h": 86_400.0}
 DEVIATION, RAW = "distance from usual", "own units"
-COLOURS = {"plain": "gray", "good": "green", "warn": "orange", "bad": "red"}
 
 
 def _bar(systems: list[str]) -> tuple[str, float, float | None, str]:
@@ -55,27 +54,28 @@ def _status(reader: Reader, system: str, live: Sequence[Incident]) -> None:
     with st.grid(7, min_column_width=132, gap="small"):
         for cell in views_status.strip(status, system, len(live), now):
             st.metric(
-                cell.label, cell.value, cell.note, delta_color=COLOURS[cell.tone], delta_arrow="off",
+                cell.label, cell.value, cell.note, delta_color=cell.colour, delta_arrow="off",
                 help=cell.help, border=True, height="stretch",
             )  # fmt: skip
     for alarm in (status["input"].value.get("alarms") or ()) if "input" in status else ():
-        st.warning(str(alarm))
+        st.warning(plain(str(alarm)))
 
 
 def _open_incidents(live: Sequence[Incident]) -> None:
+    st.set_page_config(page_title=f"({len(live)}) {live[0].id} · Headwater" if live else "Headwater")
     seen: set[tuple[str, str]] = st.session_state.setdefault("seen", {(i.system, i.id) for i in live})
     for incident in live:
         key = (incident.system, incident.id)
         if key not in seen:
             seen.add(key)
             st.toast(f"{incident.id} was opened")
-        cause = f"likely cause {incident.service}" if incident.service else "no cause named yet"
+        cause = f"likely cause {plain(incident.service)}" if incident.service else "no cause named yet"
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.badge(incident.state, color="red" if incident.state == "open" else "orange")
             st.markdown(f"**{incident.id}** since {moment(incident.onset)}: {cause}, {incident.rca}.")
             st.page_link(
                 "app_pages/incident.py",
-                label=f"Look at {incident.id}",
+                label=f"Look at {incident.id} →",
                 query_params={"incident": incident.id, "system": incident.system},
             )
 
@@ -90,11 +90,13 @@ def _charts(window: queries.Window, chosen: Chosen, overlay: Overlay, values: st
     scores = queries.thin(window.scores.select("time", "joint", *chosen.bright))
     changed = ", ".join(chosen.bright[:5])
     with st.container(border=True):
-        st.markdown(f"**Metrics**, {values}. Bold: {len(chosen.bright)}; behind them in grey: {len(chosen.grey)}.")
+        st.header("Metrics", anchor=False)
+        st.markdown(f"{values.capitalize()}. Bold: {len(chosen.bright)}; behind them in grey: {len(chosen.grey)}.")
         option = views_live.main_chart(queries.thin(shown), chosen, overlay, unit)
         frame.chart(option, f"Metrics over time; those that stand out: {changed}", "values-chart", 380)
     with st.container(border=True):
-        st.markdown("**Scores**: how unusual each metric is, over the threshold at which it triggers.")
+        st.header("Scores", anchor=False)
+        st.markdown("How unusual each metric is, over the threshold at which it triggers.")
         alt = f"Scores over threshold; highest joint score {number(_peak(window.scores))}"
         frame.chart(views_live.score_chart(scores, chosen, overlay), alt, "score-chart", 300)
         st.markdown(
@@ -112,9 +114,9 @@ def _answers(
     standing: pl.DataFrame, window: queries.Window, live: Sequence[Incident], overlay: Overlay, last: Triggered | None
 ) -> None:
     with st.container(border=True):
-        st.subheader("Why is there no incident?" if not live else "How near is the next incident?")
+        st.header("How far is each metric from its threshold?" if live else "Why is there no incident?", anchor=False)
         for sentence in views_live.why(standing, [i.id for i in live], last, window.learning):
-            st.markdown(sentence)
+            st.markdown(plain(sentence))
         st.dataframe(
             views_live.nearness(standing), hide_index=True, alt="Metrics nearest to their threshold",
             column_config={
@@ -160,7 +162,7 @@ def _body(system: str, seconds: float, values: str, entities: list[str], picked:
 
 
 def _page() -> None:
-    st.title("Live")
+    st.title("Live", anchor=False)
     with frame.reading() as reader:
         systems = reader.systems()
     if not systems:
