@@ -88,12 +88,13 @@ def moment(time: Time, timestamp: Time, broker: float | None) -> float:
 
 def _parsed(text: str) -> float:
     try:
+        return float(text)  # first: 1712010112345 would also pass for a date in the year 1712
+    except ValueError:
+        pass
+    try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            raise BadRecord(f"time {text[:50]!r} is no time: write epoch seconds or RFC 3339") from None
+        raise BadRecord(f"time {text[:50]!r} is no time: write epoch seconds or RFC 3339") from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
