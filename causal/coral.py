@@ -156,7 +156,7 @@ class Coral(base.Estimator):
         if discard < 0:
             raise ValueError(f"discard must be a number of rows, not {discard}")
         self._learn(max(0, s.filled - discard))
-        s.filled = 0
+        s.held[:], s.filled = np.nan, 0
         self._quiet.gap()
         self._fit()
         self._incident = _incident(self.lags)
@@ -264,5 +264,9 @@ class Coral(base.Estimator):
 
 
 def _incident(lags: int) -> LaggedMoments:
-    """Moments of an incident: short blocks, as an answer is due within rows, but enough to keep after centring."""
-    return LaggedMoments(lags=lags, half_life=INCIDENT_HALF_LIFE, block=2 * (lags + 1), local=True)
+    """Moments of an incident, centred block by block.
+
+    Short blocks, since an answer is due within rows; but centring n rows of an autocorrelated metric biases its
+    coefficients by about 2 / n, which must stay below the price that `fit_dependent` puts on chance.
+    """
+    return LaggedMoments(lags=lags, half_life=INCIDENT_HALF_LIFE, block=max(16, 2 * (lags + 1)), local=True)

@@ -35,7 +35,7 @@ class Account(NamedTuple):
 def residuals(Z: Floats, own: Svar, full: Svar, p: int) -> Residuals:
     """Residuals of rows p.. of standardised rows ``Z[p + T, d]``; the first p are their context."""
     left = [Z[p:] - predict(Z, model, p) for model in (own, full)]
-    return Residuals(left[0], left[1], own.scale, full.scale)
+    return Residuals(left[0], left[1], own.scale.copy(), full.scale.copy())
 
 
 def account(Z: Floats, own: Svar, full: Svar, p: int) -> Account:

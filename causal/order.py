@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.diagnostic import acorr_ljungbox
+from statsmodels.tsa.ar_model import ar_select_order
 from statsmodels.tsa.vector_ar.var_model import VAR
 
 from headwater.online import Block
@@ -28,7 +29,7 @@ def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterio
     kpis
         Columns that must be looked at; with none, the columns that go with most others are taken.
     criterion
-        ``aic``, ``bic``, ``hqic`` or ``fpe``.
+        ``aic``, ``bic`` or ``hqic``.
 
     Examples
     --------
@@ -37,14 +38,14 @@ def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterio
     >>> lag_order(e)
     2
     """
-    if criterion not in ("aic", "bic", "hqic", "fpe"):
-        raise ValueError(f"criterion must be aic, bic, hqic or fpe, not {criterion!r}")
+    if criterion not in ("aic", "bic", "hqic"):
+        raise ValueError(f"criterion must be aic, bic or hqic, not {criterion!r}")
     columns = screened(X, kpis=kpis, most=len(X) // (10 * max_lags))
     if not columns:
         return 1
     Z = _standard(X[:, columns])
-    if Z.shape[1] == 1:  # statsmodels wants two series; a white one beside it carries no lag
-        Z = np.column_stack([Z, np.random.default_rng(0).normal(size=len(Z))])
+    if Z.shape[1] == 1:
+        return max(ar_select_order(Z[:, 0], max_lags, ic=criterion).ar_lags or [1])
     return max(1, int(VAR(Z).select_order(max_lags).selected_orders[criterion]))
 
 
