@@ -63,13 +63,13 @@ def doctor(
 
 def _input(loaded: "Settings", file: Path | None, kafka: bool) -> tuple[list["Finding"], dict[str, Any] | None]:
     """Look at a file, or at a topic, or at neither."""
-    from . import build
+    from . import inputs
     from .doctor import Finding, broker, failed, recording
 
     if file is None:
         return broker(loaded) if kafka else ([], None)
     try:
-        with closing(build.replay_source(loaded, file)) as source:
+        with closing(inputs.replay_source(loaded, file)) as source:
             return [Finding("file", True, str(file))], recording(loaded, source.describe())
     except HeadwaterError as error:
         return [failed("file", error)], None

@@ -103,14 +103,14 @@ def run(
     if (loaded.baseline.start or loaded.baseline.end) and loaded.baseline.path is None:
         mend = "add --baseline-file PATH: a topic cannot be read twice"
         raise SettingsError("--baseline needs a recording", "for a topic it says which part of a file is quiet", mend)
-    from . import build, runner
+    from . import build, inputs, runner
     from .store import Store as Writer
 
-    with Stop().listening() as stop, Writer(loaded.store.url, retention=build.retention(loaded)) as writer:
-        source = build.kafka_source(loaded)
+    with Stop().listening() as stop, Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer:
+        source = inputs.kafka_source(loaded)
         terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; store {loaded.store.url}")
-        with closing(build.kafka_sink(loaded)) as sink:
-            monitor, quiet = build.monitor(loaded), build.baseline(loaded)
+        with closing(inputs.kafka_sink(loaded)) as sink:
+            monitor, quiet = build.monitor(loaded), inputs.baseline(loaded)
             runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
     if stop.signal == signal.SIGINT:
         raise typer.Exit(INTERRUPTED)
@@ -131,7 +131,6 @@ def replay(
     exit_code: Annotated[bool, typer.Option("--exit-code", help=EXIT_CODE_HELP)] = False,
 ) -> None:
     """Play a recording through the worker. Without --store nothing is kept but what is printed."""
-    begin, end = split(baseline)
     loaded = settings(
         config,
         source__kind="file",
@@ -139,19 +138,18 @@ def replay(
         system__step=step,
         system__name=system,
         system__kpi=kpi,
-        baseline__path=file if baseline else None,
-        baseline__start=begin,
-        baseline__end=end,
         store__url=store,
     )
-    from . import build, runner
+    from . import build, inputs, runner
     from .records import Tick
     from .store import Store as Writer
 
     started = time.monotonic()
+    span = baseline if baseline or loaded.baseline.path else loaded.baseline.span
+    source = inputs.replay_source(loaded, file, span)
+    quiet = source.baseline() if span else inputs.baseline(loaded)
     url = loaded.store.url if store else "sqlite://"
-    source, quiet = build.replay_source(loaded, file), build.baseline(loaded)
-    with Stop().listening() as stop, Writer(url, retention=build.retention(loaded)) as writer, bar() as advance:
+    with Stop().listening() as stop, Writer(url, retention=inputs.retention(loaded)) as writer, bar() as advance:
         monitor = build.monitor(loaded, step=source.step)
 
         def watch(events: "Sequence[Event]") -> None:
@@ -160,8 +158,7 @@ def replay(
                 tell(events)
 
         summary = runner.run(source, monitor, writer, None, settings=loaded, stop=stop, watch=watch, baseline=quiet)
-        with closing(writer.reader()) as reader:
-            result(reader, summary, time.monotonic() - started, as_json)
+        result(writer.reader(), summary, time.monotonic() - started, as_json)
     if store is None:
         terminal.note("nothing was kept; --store replay.db keeps it for: headwater dashboard replay.db")
     if stop.signal:

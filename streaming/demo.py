@@ -5,7 +5,6 @@ The simulator knows nothing of detectors or causes, and the worker is given noth
 
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import closing
 from typing import Any, Protocol
 
 import numpy as np
@@ -159,8 +158,7 @@ def perform(
     with Store(url) as store:
         monitor = build.monitor(settings)
         runner.run(source, monitor, store, None, settings=settings, stop=lambda: False, watch=audience.watch)
-        with closing(store.reader()) as reader:
-            verdict = judge(recording, seed, reader)
+        verdict = judge(recording, seed, store.reader())
     return recording, {**verdict, "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from headwater import __version__
 
-from . import build
+from . import build, inputs
 from .columns import kpi_pattern
 from .durations import spell
 from .errors import HeadwaterError, StoreMissing
@@ -92,7 +92,7 @@ def broker(settings: Settings) -> tuple[list[Finding], dict[str, Any] | None]:
     """Look at the broker and its topic, and at the first records in it."""
     where = f"{settings.source.topic} at {settings.source.bootstrap_servers}"
     try:
-        with closing(build.kafka_source(settings)) as source:
+        with closing(inputs.kafka_source(settings)) as source:
             count = len(source.partitions())
             seen = topic(settings, source)
     except HeadwaterError as error:

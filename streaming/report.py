@@ -57,9 +57,10 @@ def headline(incident: Incident) -> str:
     >>> headline(Incident("shop", "INC-7", "open", "converged", 0.0, 5.0, 9.0, cause="db|wait", confidence=2.3))
     'INC-7 open: likely cause db|wait (converged, margin 0.00, confidence 2.3)'
     """
-    named = f"likely cause {incident.cause}" if incident.cause else "no cause named yet"
+    if not incident.cause:
+        return f"{incident.id} {incident.state}: no cause named yet"
     sure = f"{incident.rca}, margin {incident.margin:.2f}, confidence {incident.confidence:.1f}"
-    return f"{incident.id} {incident.state}: {named} ({sure})"
+    return f"{incident.id} {incident.state}: likely cause {incident.cause} ({sure})"
 
 
 def markdown(whole: dict[str, Any]) -> str:

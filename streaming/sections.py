@@ -203,9 +203,9 @@ class TopologySection(Section):
 class BaselineSection(Section):
     """A recording of quiet time to learn from before the stream is read."""
 
-    path: Path | None = key(None, "a file like those `replay` reads")
+    path: Path | None = key(None, "a file like those `replay` reads; none: for `replay` the file that it plays")
     start: str | None = key(None, "its quiet part starts here; none: its first row")
-    end: str | None = key(None, "and ends before this; none: its last row")
+    end: str | None = key(None, "and ends here; none: its last row")
 
     @field_validator("start", "end")
     @classmethod
@@ -213,6 +213,11 @@ class BaselineSection(Section):
         if value is not None:
             moment(value)
         return value
+
+    @property
+    def span(self) -> str | None:
+        """``FROM..TO``; None if neither end is given."""
+        return f"{self.start or ''}..{self.end or ''}" if self.start or self.end else None
 
 
 class StoreSection(Section):
@@ -231,7 +236,7 @@ class StoreSection(Section):
 
 
 class TopicsSection(Section):
-    """Where results are published. `run` needs both topics or a broker that creates them."""
+    """Where results are published, on the broker of [source]; `run` creates the topics if they do not exist."""
 
     incidents: str = key("headwater.incidents", "one record for each change of an incident", min_length=1)
     dead_letters: str = key("headwater.dead-letters", "records that could not be read, with the reason", min_length=1)
