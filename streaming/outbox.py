@@ -30,7 +30,7 @@ class Sink(Protocol):
     """Where messages go."""
 
     def send(self, rows: list[OutboxRow]) -> tuple[list[str], list[str]]:
-        """Publish `rows` in their order and wait, for less than 3 s, until they are acknowledged.
+        """Publish `rows` in their order and wait, for about 3 s, until they are acknowledged.
 
         Returns the ids that were acknowledged, and the ids that were rejected (too large, no such topic, not
         allowed). An id in neither list was not decided, as in an outage, and is sent again later.

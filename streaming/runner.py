@@ -9,18 +9,20 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .batch import Answer, Batch
 from .collect import Collector
 from .errors import BrokerError, CommandRefused
-from .heart import Heart
 from .heartbeat import Heartbeat
 from .outbox import Notices, Sink
 from .records import Arrival, Changed, DeadLetter, Event, Series
 from .settings import Settings
 from .source import Source
 from .store import Checkpoint, Store
+
+if TYPE_CHECKING:  # the learners take seconds to import, and the loop needs their shape only
+    from .monitor import Monitor
 
 __all__ = ["OUTBOX_LIMIT", "Summary", "run"]
 
@@ -53,7 +55,7 @@ class _Worker:
     def __init__(
         self,
         source: Source,
-        monitor: Heart,
+        monitor: "Monitor",
         store: Store,
         sink: Sink | None,
         settings: Settings,
@@ -73,6 +75,7 @@ class _Worker:
         self._series: dict[str, tuple[Series, ...]] = {}
         self._committed = self._looked = clock()
         self._waiting, self._aside = store.unpublished()
+        self._away = False  # the broker: the last send decided nothing
         self._incidents = 0
         self._notes: list[str] = []
         self.ended = False
@@ -191,10 +194,11 @@ class _Worker:
 
     def _publish(self, patience: float) -> None:
         """Publish what waits, for `patience` seconds and one send more; what is left waits for the next commit."""
-        if self._sink is None:
+        if self._sink is None or (self._away and self._stop()):
             return
         end = time.monotonic() + patience
         while waiting := self._store.pending():
+            self._away = True  # until something is decided
             try:
                 sent, rejected = self._sink.send(waiting)
             except BrokerError as error:
@@ -202,7 +206,8 @@ class _Worker:
                 break
             self._store.published(sent)
             self._store.failed(rejected)
-            if not (sent or rejected) or time.monotonic() >= end or self._stop():
+            self._away = not (sent or rejected)
+            if self._away or time.monotonic() >= end or self._stop():
                 break
         self._waiting, self._aside = self._store.unpublished()
         for topic in self._aside:
@@ -211,7 +216,7 @@ class _Worker:
 
 def run(
     source: Source,
-    monitor: Heart,
+    monitor: "Monitor",
     store: Store,
     sink: Sink | None,
     *,

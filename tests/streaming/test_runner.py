@@ -320,3 +320,16 @@ def test_the_source_is_closed_whatever_happens(url):
     with pytest.raises(Crash):
         go(url, tape)
     assert tape.closed == 1
+
+
+def test_a_stop_in_an_outage_waits_for_the_broker_no_more(url):
+    asked = []
+
+    class Gone(Away):
+        def send(self, rows):
+            asked.append(True)
+            return super().send(rows)
+
+    summary = go(url, Tape(stream(), endless=True), sink=Gone(), stop=lambda: bool(asked))
+    assert len(asked) == 1
+    assert summary.waiting > 0

@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -367,3 +368,13 @@ def test_equal_input_has_equal_contents_whenever_it_was_written(tmp_path):
     with Store(urls[1]) as store:
         store.commit(Batch(offsets={("metrics", 0): 99}))
     assert contents(urls[0]) != contents(urls[1])
+
+
+def test_the_documentation_names_every_table_and_every_wall_clock_column():
+    text = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    for name, table in schema.metadata.tables.items():
+        assert name in rows
+        for column in schema.WALL_CLOCK.get(name, ()):
+            assert column in table.columns
+            assert "wall clock" in rows[name], (name, column)
