@@ -9,7 +9,7 @@ from .records import Direction, Kind
 
 __all__ = ["Columns", "direction_of", "is_counter", "kpi_pattern", "prometheus_kind", "split"]
 
-_UP = ("latency", "duration", "error", "fail", "queue", "wait")
+_UP = ("latency", "duration", "error", "fail", "queue", "wait", "unavailable")
 _DOWN = ("success", "available", "throughput")
 _TOTALS = ("_total", "_count", "_sum", "_bucket")
 
@@ -63,6 +63,8 @@ def direction_of(name: str, kpi: Iterable[str] = ()) -> Direction:
     --------
     >>> direction_of("db|wait_ms"), direction_of("db|success rate"), direction_of("db|cpu")
     ('up', 'down', 'both')
+    >>> direction_of("db|replicas_available"), direction_of("db|replicas_unavailable")
+    ('down', 'up')
     >>> direction_of("db|cpu", kpi=["db|* up"])
     'up'
     """
