@@ -82,7 +82,7 @@ class Table:
         self.refused: dict[str, None] = {}
         self.value, self.time = np.empty(0), np.empty(0)  # [d]
         self.totals: dict[int, Total] = {}
-        self._deltas: list[int] = []
+        self._deltas: dict[int, None] = {}  # columns, in order
         self._slots: dict[str, int] = {}
         self._plans: dict[int, _Plan] = {}
 
@@ -122,12 +122,13 @@ class Table:
         if kind == "counter":
             self.totals[slot] = Total(step=self.step, limit=self.limit)
         elif kind == "delta":
-            self._deltas.append(slot)
+            self._deltas[slot] = None
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Bring the table to the end of one row; `entries` are its words in the order (time, partition, offset)."""
         if self._deltas:
-            self.value[self._deltas] = self.time[self._deltas] = np.nan
+            sums = list(self._deltas)
+            self.value[sums] = self.time[sums] = np.nan
         scraped: set[int] = set()
         for time, _, name, word, _ in entries:
             if isinstance(word, Wide):
@@ -142,7 +143,7 @@ class Table:
             self.totals[slot].add(time, value)
             scraped.add(slot)
             return
-        if self._deltas and slot in self._deltas and not math.isnan(self.value[slot]):
+        if slot in self._deltas and not math.isnan(self.value[slot]):
             value += self.value[slot]
         self.value[slot] = value
         self.time[slot] = time
