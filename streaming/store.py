@@ -80,8 +80,11 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._stack.close()  # writes nothing more: on a full disk that would hide what happened
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

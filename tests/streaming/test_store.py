@@ -246,6 +246,14 @@ def test_a_full_disk_keeps_nothing_of_the_batch_and_says_so(url):
     assert Reader(url).status()["worker"].value == {"n": 3}
 
 
+def test_an_error_ends_the_store_without_another_write(url):
+    with pytest.raises(ZeroDivisionError), Store(url, retention=Retention(ticks=10.0)) as store:
+        store.commit(Batch([tick(float(t)) for t in range(100)], series={"shop": columns("shop")}))
+        raise ZeroDivisionError
+    assert len(Reader(url).ticks("shop").times) == 100
+    assert not worker_running(url)
+
+
 def test_a_store_in_memory_needs_no_lock_and_is_read_through_its_writer():
     with Store("sqlite://") as store, Store("sqlite://"):
         store.commit(batch(1))
