@@ -1,6 +1,6 @@
 """When has a ranking settled? Rank-biased overlap of lists decides, Jensen-Shannon similarity of graphs is shown.
 
-CORAL, eq. 20-22, mixes the two with an unstated weight. Measured on recordings (ranking.md A5), the graph's term only
+CORAL, eq. 20-22, mixes the two with an unstated weight. Measured on public recordings, the graph's term only
 delays the stop, because edge weights of small batches keep moving: it is reported, and does not decide.
 """
 

@@ -1,4 +1,4 @@
-"""What an SVAR leaves unexplained of rows it has not learned, and which metrics explain the rest (ranking.md A4)."""
+"""What an SVAR leaves unexplained of rows it has not learned, and which metrics explain the rest."""
 
 from typing import NamedTuple
 

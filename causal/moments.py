@@ -37,9 +37,9 @@ class LaggedMoments:
         Gamma_l  <-  f^b Gamma_l + f^(l/2) sum_t f^(b-1-t) z_t z_{t-l}'
 
     With the factor ``f^(l/2)`` this is the autocovariance of one tapered series, so the block-Toeplitz matrix of
-    the Gammas has no negative eigenvalue and coordinate descent on it cannot diverge (without the factor it did,
-    research of this house). A missing value counts as its mean. Mean and spread run with the same forgetting,
-    unclipped, and include the block that they standardise.
+    the Gammas has no negative eigenvalue and coordinate descent on it cannot diverge (without the factor it can,
+    and on windows about as long as wide it did). A missing value counts as its mean. Mean and spread run with the
+    same forgetting, unclipped, and include the block that they standardise.
 
     Rows are learned in blocks of `block` rows, whatever the size of the pieces they arrive in, and by plain
     loops: the result does not depend on chunks, on threads or on columns that appear later, to the bit.

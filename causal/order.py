@@ -45,7 +45,7 @@ def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterio
         return 1
     Z = _standard(X[:, columns])
     if Z.shape[1] == 1:
-        return max(ar_select_order(Z[:, 0], max_lags, ic=criterion).ar_lags or [1])
+        return max(1, *map(int, ar_select_order(Z[:, 0], max_lags, ic=criterion).ar_lags or [1]))
     return max(1, int(VAR(Z).select_order(max_lags).selected_orders[criterion]))
 
 

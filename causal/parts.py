@@ -13,7 +13,7 @@ __all__ = ["Fusion", "fit_dependent", "fit_invariant", "fit_own", "fuse"]
 Floats: TypeAlias = NDArray[np.float64]
 Fusion: TypeAlias = Literal["additive", "commutator"]
 
-OWN = 0.2  # price of an own lag over that of a cross edge (ranking.md A4)
+OWN = 0.2  # price of an own lag over that of a cross edge (docs/coral.md, section 2)
 RESISTANCE = 1.0  # eta: how much more a change costs where the invariant part has an edge of weight 1
 VANISHING = 1e-6  # standard deviations: less is rounding, and no metric to learn from
 

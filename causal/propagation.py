@@ -36,7 +36,7 @@ def transitions(W: Floats, *, move: float = 0.9) -> Floats:
 
 
 def evidence_transitions(W: Floats, innovation: Floats) -> Floats:
-    """Build transitions that look at how abnormal the nodes are (research, 6.3).
+    """Build transitions that look at how abnormal the nodes are (not in CORAL).
 
     From effect j to cause i with weight ``W[i, j] * I_i``; j itself weighs what its innovation exceeds its best
     cause by, ``max(0, I_j - max_i W[i, j] I_i)``, so that a walk rests where a deviation is not explained.

@@ -42,7 +42,7 @@ def fit(
     base: Floats | None = None,
     tolerance: float = 1e-5,
 ) -> Svar:
-    """Minimise ``1/2 (b + t)' S (b + t) - (b + t)' s + sum_k price_k |t_k|`` for every target (research, 6.2).
+    """Minimise ``1/2 (b + t)' S (b + t) - (b + t)' s + sum_k price_k |t_k|`` for every target.
 
     S and s are gathers from `gamma`; the objective is that of variables divided by `scale`, so that a price means
     the same for each of them.
