@@ -5,7 +5,8 @@ measured completions and meters, once a second. See docs/simulator.md.
 """
 
 from .faults import FAULTS, Fault
-from .scenario import EPOCH, Plan, Recording, Truth, plan, play, scenario, simulate
+from .plan import EPOCH, Plan, Truth, plan, scenario_plan
+from .scenario import Recording, play, scenario, simulate
 from .system import EDGES, KPI, System
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "plan",
     "play",
     "scenario",
+    "scenario_plan",
     "simulate",
 ]

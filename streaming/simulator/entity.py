@@ -1,10 +1,12 @@
 """What every part of the system has in common: a name, metrics, and a reading once a second."""
 
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headwater.streaming.records import Direction
+
 from .events import Agenda, Average, Draw, draws
 from .station import Nic, Station
 
@@ -23,8 +25,15 @@ class Metric(NamedTuple):
 class Entity(Protocol):
     """One part of the system."""
 
-    name: str
-    metrics: ClassVar[tuple[Metric, ...]]
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What it tells about itself."""
+        ...
 
     def read(self) -> list[float]:
         """The values of `metrics` over the second that ends now; the next second begins."""
@@ -60,7 +69,7 @@ class Dice:
     def nic(self) -> Nic:
         """A card with half a millisecond of round trip and one retransmission of 200 ms in 300 calls."""
 
-        def trips(rng: np.random.Generator, n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        def trips(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
             trip = 0.0005 * rng.lognormal(0.0, 0.4, n)
             return np.where(rng.random(n) < 1 / 300, trip + 0.2, trip)
 

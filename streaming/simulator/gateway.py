@@ -34,10 +34,10 @@ class Gateway:
 
     def __init__(self, agenda: Agenda, dice: Dice, auth: Auth, session: Session, tokenizer: Tokenizer, router: Router):
         self.agenda = agenda
-        self.auth = Link(agenda, auth, limit=4)
-        self.session = Link(agenda, session, limit=12)
-        self.tokenizer = Link(agenda, tokenizer, limit=6)
-        self.router = Link(agenda, router, limit=10_000)
+        self.auth = Link(agenda, auth, limit=3)
+        self.session = Link(agenda, session, limit=6)
+        self.tokenizer = Link(agenda, tokenizer, limit=4)
+        self.router = Link(agenda, router, limit=10_000)  # the slots are the limit
         self.links = (self.auth, self.session, self.tokenizer, self.router)
         self.cpu = Station(agenda, servers=2)
         self.slots = 256

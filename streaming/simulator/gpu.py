@@ -8,13 +8,13 @@ __all__ = ["Gpu"]
 
 
 class Gpu:
-    """One GPU; `cooling` 1 = as built, 5 = the fan has failed (five times the thermal resistance).
+    """One GPU; `resistance` is its thermal resistance: 1 as built, several times that when its fan has failed.
 
     The firmware takes 5 % off the clock in every second above 87 °C and gives 2 % back below 83 °C.
     """
 
     def __init__(self, dice: Dice) -> None:
-        self.cooling = 1.0
+        self.resistance = 1.0
         self.clock = 1.0  # of the nominal clock; decides how long work takes
         self.temperature = 58.0  # °C
         self.power = 300.0  # W
@@ -34,11 +34,11 @@ class Gpu:
         self.util += 0.5 * (min(1.0, self._work) - self.util)
         self._work = 0.0
         self.power = 90.0 + 420.0 * self.util * self.clock**2.5
-        goal = self._ambient + 0.075 * self.cooling * self.power
+        goal = self._ambient + 0.075 * self.resistance * self.power
         self.temperature += (goal - self.temperature) * (1.0 - math.exp(-1.0 / 14.0)) + 0.25 * self._normal()
         if self.temperature > 87.0:
             self._throttle = max(0.25, self._throttle - 0.05)
         elif self.temperature < 83.0:
             self._throttle = min(1.0, self._throttle + 0.02)
         # The boost clock dithers a little with the load.
-        self.clock = self._throttle * (1.0 - 0.03 * self.util + 0.012 * self._normal())
+        self.clock = self._throttle * (1.0 - 0.03 * self.util + 0.02 * self._normal())

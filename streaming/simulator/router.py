@@ -27,8 +27,9 @@ class Router(Service):
 
     def __init__(self, agenda: Agenda, dice: Dice, replicas: list[Replica]) -> None:
         super().__init__("router", agenda, dice, servers=1, tail=0.4)
-        self.links = [Link(agenda, replica, limit=26, backlog=70) for replica in replicas]
-        self.weights = [1.0] * len(replicas)
+        self.links = [Link(agenda, replica, limit=30, backlog=70) for replica in replicas]
+        self.bias = 1.0  # weight of its favourite; that of the others is 1
+        self.favourite = int(dice.rng().integers(len(replicas)))
         self._sent = [Tally(10) for _ in replicas]
         self._luck = dice.uniform()
         self._held = Average(lambda: sum(link.wait_area for link in self.links))
@@ -38,11 +39,9 @@ class Router(Service):
         self.station.submit(0.003 * self._tail(), partial(self._route, reply), request)
 
     def _route(self, reply: Then, request: Request) -> None:
-        point = self._luck() * sum(self.weights)
-        chosen = 0
-        while point > self.weights[chosen] and chosen < len(self.weights) - 1:
-            point -= self.weights[chosen]
-            chosen += 1
+        others = len(self.links) - 1
+        point = self._luck() * (self.bias + others) - self.bias
+        chosen = self.favourite if point < 0 else (self.favourite + 1 + int(point)) % len(self.links)
         self._sent[chosen].add()
         self.links[chosen].call(request, reply)
 

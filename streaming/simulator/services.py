@@ -4,8 +4,6 @@ from collections import OrderedDict
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
-
 from .entity import Dice, Metric, Service
 from .events import Agenda, Average, Tally
 from .station import Link, Request, Then
@@ -26,6 +24,7 @@ class Auth(Service):
         Metric("queue_len", "jobs", "up"),
         Metric("cpu_util", "ratio", "up", 0.03),
         Metric("heap_bytes", "bytes", "up", 0.01),
+        Metric("heap_live_bytes", "bytes", "up", 0.01),
         Metric("gc_pause_ratio", "ratio", "up"),
         Metric("net_rtt_s", "s", "up"),
     )
@@ -36,6 +35,8 @@ class Auth(Service):
         self.live = 300.0  # MB that a collection cannot free
         self._garbage = 0.0
         self._waste = dice.lognormal(0.6)
+        self._walk = dice.lognormal(0.1)
+        self._survived = self.live
         self._pauses = Tally(10)
 
     def serve(self, request: Request, reply: Then) -> None:
@@ -43,15 +44,17 @@ class Auth(Service):
         self._garbage += 8.0 * self._waste()
         if self.live + self._garbage > self.heap:
             self._garbage = 0.0
-            pause = 0.03 + 0.35 * (self.live / self.heap) ** 2
+            self._survived = self.live * self._walk()
+            pause = (0.03 + 0.35 * (self.live / self.heap) ** 2) * self._walk()
             self._pauses.add(pause)
             self.station.pause(pause)
         self.station.submit(0.03 * self._tail(), reply, request)
 
     def read(self) -> list[float]:
         """The values of `metrics`."""
-        used = (self.live + self._garbage) * 1e6
-        values = [*self.read_station(), used, min(1.0, self._pauses.rate), self.read_nic()]
+        used = min(self.heap, self.live + self._garbage)
+        paused = min(1.0, self._pauses.rate)
+        values = [*self.read_station(), used * 1e6, self._survived * 1e6, paused, self.read_nic()]
         self._pauses.tick()
         return values
 
@@ -69,15 +72,16 @@ class Cache(Service):
         Metric("memory_bytes", "bytes", "up", 0.004),
         Metric("net_rtt_s", "s", "up"),
     )
-    capacity = 700  # entries
+    capacity = 1200  # entries
 
-    def __init__(self, agenda: Agenda, dice: Dice, popular: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    def __init__(self, agenda: Agenda, dice: Dice, earlier: list[int]) -> None:
         super().__init__("cache", agenda, dice, servers=2, tail=0.5)
-        self.flood = 0  # entries of another tenant that a bulk import puts in each second
+        self.others = 2.0  # entries that other tenants put in each second, on the whole
         self._foreign = 0
+        self._burst = dice.lognormal(1.2)
         self._entries: OrderedDict[int, None] = OrderedDict()
         self._hits, self._evictions = Tally(10), Tally(5)
-        for session in popular.tolist():  # not cold at the start
+        for session in earlier:  # not cold at the start
             self.lookup(session)
         self._hits, self._evictions = Tally(10), Tally(5)
 
@@ -92,15 +96,15 @@ class Cache(Service):
         return hit
 
     def serve(self, request: Request, reply: Then) -> None:
-        """Look the request's session up; a hit leaves a quarter of the prompt to compute."""
+        """Look the request's session up; a hit leaves an eighth of the prompt to compute."""
         hit = self.lookup(request.session)
         self._hits.add(float(hit))
-        request.new_tokens = max(1, request.prompt // 4) if hit else request.prompt
+        request.new_tokens = max(1, request.prompt // 8) if hit else request.prompt
         self.station.submit(0.004 * self._tail(), reply, request)
 
     def read(self) -> list[float]:
         """The values of `metrics`."""
-        for _ in range(self.flood):
+        for _ in range(round(self.others * self._burst())):
             self._foreign -= 1
             self.lookup(self._foreign)
         values = [
@@ -128,12 +132,12 @@ class Database(Service):
     )
 
     def __init__(self, agenda: Agenda, dice: Dice) -> None:
-        super().__init__("database", agenda, dice, servers=3, tail=0.9)
+        super().__init__("database", agenda, dice, servers=2, tail=0.6)
         self._disk = Tally(3)
 
     def serve(self, request: Request, reply: Then) -> None:
         """Read the request's session."""
-        work = 0.09 * self._tail()
+        work = 0.3 * self._tail()
         self._disk.add(work / self.station.speed)
         self.station.submit(work, reply, request)
 
@@ -159,8 +163,8 @@ class Session(Service):
 
     def __init__(self, agenda: Agenda, dice: Dice, cache: Cache, database: Database) -> None:
         super().__init__("session", agenda, dice, servers=2, tail=0.6)
-        self.cache = Link(agenda, cache, limit=4)
-        self.database = Link(agenda, database, limit=6)
+        self.cache = Link(agenda, cache, limit=2)
+        self.database = Link(agenda, database, limit=4)
         self._waits = [Average(lambda: self.cache.wait_area), Average(lambda: self.database.wait_area)]
 
     def serve(self, request: Request, reply: Then) -> None:
@@ -207,7 +211,7 @@ class Tokenizer(Service):
         """Tokenize and screen the prompt; one in eighty is refused."""
         self._tokens.add(request.prompt)
         request.failed = self._luck() < 0.0125
-        self.station.submit((0.02 + 8e-5 * request.prompt) * self._tail(), reply, request)
+        self.station.submit((0.02 + 5e-5 * request.prompt) * self._tail(), reply, request)
 
     def read(self) -> list[float]:
         """The values of `metrics`; the hypervisor shares the CPU out anew each second."""
@@ -237,10 +241,10 @@ class Store(Service):
 
     def serve(self, request: Request, reply: Then) -> None:
         """Send the request's blob."""
-        seek = 0.03 * self._tail()
+        seek = 0.06 * self._tail()
         self._bytes.add(request.blob * 1e6)
         self._first_byte.add(seek / self.station.speed)
-        self.station.submit(seek + request.blob / 60.0, reply, request)
+        self.station.submit(seek + request.blob / 100.0, reply, request)
 
     def read(self) -> list[float]:
         """The values of `metrics`."""

@@ -139,7 +139,7 @@ class Link:
     fails at once, one whose deadline passed while it waited fails when its turn comes.
     """
 
-    def __init__(self, agenda: Agenda, server: Server, *, limit: int, backlog: int = 400) -> None:
+    def __init__(self, agenda: Agenda, server: Server, *, limit: int, backlog: int = 80) -> None:
         self.agenda = agenda
         self.server = server
         self.limit = limit

@@ -1,12 +1,11 @@
-"""The whole system, wired together, and read once a second."""
-
-from collections.abc import Iterator
+"""The whole system, wired together, and scraped once a second."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.streaming.records import Series
-from .entity import Dice, Entity, Service
+
+from .entity import Dice, Entity
 from .events import Agenda
 from .gateway import Gateway
 from .neighbours import NEIGHBOURS, Neighbour
@@ -16,9 +15,9 @@ from .services import Auth, Cache, Database, Session, Store, Tokenizer
 from .station import Link, Request
 from .traffic import Traffic
 
-__all__ = ["EDGES", "KPI", "System"]
+__all__ = ["EDGES", "KPI", "REPLICAS", "System"]
 
-REPLICAS = tuple(f"replica-{k}" for k in range(4))
+REPLICAS = ("replica-0", "replica-1", "replica-2", "replica-3")
 EDGES: tuple[tuple[str, str], ...] = (
     ("gateway", "auth"),
     ("gateway", "session"),
@@ -29,37 +28,41 @@ EDGES: tuple[tuple[str, str], ...] = (
     *(("router", replica) for replica in REPLICAS),
     *((replica, "store") for replica in REPLICAS),
 )
-"""Who calls whom: caller, callee. Neighbours call nobody and nobody waits for them."""
+"""The call graph as its operator knows it: caller, callee. Neighbours call nobody, and nobody calls them."""
 KPI = ("gateway|ttft_p95_s", "gateway|error_ratio")
+"""What the users feel; up is bad."""
 
 
 class System:
-    """A simulated LLM-serving system; everything in it is decided by `seed` and by what is done to it."""
+    """A simulated LLM-serving system. All it does is decided by `seed` and by what is done to it."""
 
     def __init__(self, seed: int, *, rate: float = 10.0, name: str = "demo") -> None:
         dice = Dice(seed)
         self.agenda = agenda = Agenda()
-        self.pick = int(dice.rng().integers(len(REPLICAS)))  # whom a router's imbalance hits
-        self.store = Store(agenda, dice)
-        self.replicas = {name: Replica(name, agenda, dice, Link(agenda, self.store, limit=3)) for name in REPLICAS}
-        self.router = Router(agenda, dice, list(self.replicas.values()))
-        self.tokenizer = Tokenizer(agenda, dice)
-        self.database = Database(agenda, dice)
-        self.auth = Auth(agenda, dice)
+        store = Store(agenda, dice)
+        replicas = [Replica(replica, agenda, dice, Link(agenda, store, limit=1)) for replica in REPLICAS]
+        router = Router(agenda, dice, replicas)
         self.traffic = Traffic(agenda, dice, self._arrive, rate=rate)
-        self.cache = Cache(agenda, dice, self.traffic.recent_sessions(dice.rng(), 6000))
-        self.session = Session(agenda, dice, self.cache, self.database)
-        self.gateway = Gateway(agenda, dice, self.auth, self.session, self.tokenizer, self.router)
-        self.neighbours = {name: Neighbour(name, agenda, dice) for name in NEIGHBOURS}
-        on_path = (self.auth, self.session, self.cache, self.database, self.tokenizer, self.router, self.store)
-        self.services: dict[str, Service] = {service.name: service for service in on_path}
-        self.entities: tuple[Entity, ...] = (
+        cache = Cache(agenda, dice, self.traffic.earlier_sessions(6000))
+        database = Database(agenda, dice)
+        session = Session(agenda, dice, cache, database)
+        auth, tokenizer = Auth(agenda, dice), Tokenizer(agenda, dice)
+        self.gateway = Gateway(agenda, dice, auth, session, tokenizer, router)
+        self.neighbours = {neighbour: Neighbour(neighbour, agenda, dice) for neighbour in NEIGHBOURS}
+        on_path: tuple[Entity, ...] = (
             self.gateway,
-            *on_path,
-            *self.replicas.values(),
-            *self.neighbours.values(),
+            auth,
+            session,
+            cache,
+            database,
+            tokenizer,
+            router,
+            *replicas,
+            store,
         )
-        metrics = [(entity.name, metric) for entity in self.entities for metric in entity.metrics]
+        everything = (*on_path, *self.neighbours.values())
+        self.entities = {entity.name: entity for entity in everything}
+        metrics = [(entity.name, metric) for entity in everything for metric in entity.metrics]
         self.series = tuple(
             Series(name, entity, metric.name, unit=metric.unit, direction=metric.direction)
             for entity, metric in metrics
@@ -74,12 +77,7 @@ class System:
     def second(self) -> NDArray[np.float64]:
         """Let one second pass and scrape all metrics: a row, ``float64[d]``."""
         self.agenda.run(until=self.agenda.now + 1.0)
-        row = np.array([value for entity in self.entities for value in entity.read()])
+        row = np.array([value for entity in self.entities.values() for value in entity.read()])
         row *= 1.0 + self._noise * self._rng.standard_normal(row.shape[0])
         clipped: NDArray[np.float64] = np.minimum(row, self._ceiling)
         return clipped
-
-    def rows(self) -> Iterator[NDArray[np.float64]]:
-        """The rows, without end."""
-        while True:
-            yield self.second()

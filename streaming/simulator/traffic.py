@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .entity import Dice
 from .events import Agenda, draws
@@ -28,22 +29,22 @@ class Traffic:
             (share, 2 * math.pi / rng.uniform(low, high), rng.uniform(0, 2 * math.pi))
             for share, low, high in ((0.13, 130.0, 220.0), (0.06, 240.0, 380.0))
         ]
-        popularity = 1.0 / np.arange(1, 3001) ** 0.9
+        popularity = 1.0 / np.arange(1, 1501) ** 0.8
         self._popularity = np.cumsum(popularity / popularity.sum())
         self._gap = dice.exponential()
         self._session = draws(dice.rng(), self._sessions)
-        self._prompt = dice.lognormal(0.8)
+        self._prompt = dice.lognormal(0.6)
         self._output = dice.lognormal(0.6)
         self._blob = dice.uniform()
         self._size = dice.lognormal(0.7)
         agenda.after(self._gap() / rate, self._come, None)
 
-    def _sessions(self, rng: np.random.Generator, n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _sessions(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
         return np.searchsorted(self._popularity, rng.random(n)).astype(np.float64)
 
-    def recent_sessions(self, rng: np.random.Generator, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """`n` sessions as they might have come before the start."""
-        return self._sessions(rng, n).astype(np.int64)
+    def earlier_sessions(self, n: int) -> list[int]:
+        """`n` sessions that came before the start."""
+        return [int(self._session()) for _ in range(n)]
 
     def now(self) -> float:
         """Requests per second that are expected now."""
@@ -55,10 +56,10 @@ class Traffic:
         request = Request(
             arrived=now,
             deadline=now + 20.0,
-            prompt=int(min(4000.0, 20.0 + 600.0 * self._prompt())),
-            output=int(min(900.0, 4.0 + 140.0 * self._output())),
+            prompt=int(min(6000.0, 30.0 + 950.0 * self._prompt())),
+            output=int(min(900.0, 8.0 + 150.0 * self._output())),
             session=int(self._session()),
-            blob=min(12.0, 1.5 * self._size()) if self._blob() < 0.2 else 0.0,
+            blob=min(100.0, 20.0 * self._size()) if self._blob() < 0.2 else 0.0,
         )
         self.agenda.after(self._gap() / self.now(), self._come, None)
         self._arrive(request)
