@@ -247,9 +247,13 @@ def test_a_full_disk_keeps_nothing_of_the_batch_and_says_so(url):
 
 
 def test_an_error_ends_the_store_without_another_write(url):
-    with pytest.raises(ZeroDivisionError), Store(url, retention=Retention(ticks=10.0)) as store:
-        store.commit(Batch([tick(float(t)) for t in range(100)], series={"shop": columns("shop")}))
-        raise ZeroDivisionError
+    def fail():
+        with Store(url, retention=Retention(ticks=10.0)) as store:
+            store.commit(Batch([tick(float(t)) for t in range(100)], series={"shop": columns("shop")}))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert len(Reader(url).ticks("shop").times) == 100
     assert not worker_running(url)
 
