@@ -51,7 +51,8 @@ def store_url(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     >>> store_url(["sqlite:///a.db"], {"HEADWATER_STORE": "sqlite:///b.db"}), store_url([], {})
     ('sqlite:///a.db', 'sqlite:///headwater.db')
     """
-    return arguments[0] if arguments else environ.get("HEADWATER_STORE") or DEFAULT_STORE
+    named = next((argument for argument in arguments if "://" in argument), None)
+    return named or environ.get("HEADWATER_STORE") or DEFAULT_STORE
 
 
 def _times(seconds: NDArray[np.float64] | Sequence[float]) -> pl.Series:

@@ -128,7 +128,9 @@ def batches(kpi: str) -> list[Event]:
         ranked = services(metrics)
         rca = "converged" if k >= 8 else "provisional"
         told.append(
-            Ranked(SYSTEM, time, 1, "INC-2", k, metrics, ranked, edges(), PATH, same, 0.4 + 0.06 * k, rca, 0.5 + 0.3 * k)
+            Ranked(
+                SYSTEM, time, 1, "INC-2", k, metrics, ranked, edges(), PATH, same, 0.4 + 0.06 * k, rca, 0.5 + 0.3 * k
+            )
         )
         action = "converged" if k == 8 else "ranked"
         told.append(Changed(SYSTEM, time, 2, action, incident(k, kpi)))
@@ -193,7 +195,8 @@ def status(state: str = "running") -> dict[str, dict[str, object]]:
     return {
         "worker": {"pid": 1, "started": START, "state": state, "version": "0.1.0", "source": "kafka metrics"},
         "input": {
-            "lag_records": 12, "stale_s": 0.8, "newest_row": START + ROWS - 1, "records": 43_000, "rows": ROWS, "alarms": [],
+            "lag_records": 12, "stale_s": 0.8, "newest_row": START + ROWS - 1, "records": 43_000, "rows": ROWS,
+            "alarms": [],
         },
         "counters": {
             "dead_letters": 3, "dead_letters_unpublished": 1, "late_samples": 17, "refused_columns": 0,
@@ -207,7 +210,11 @@ def evidence() -> EvidenceWindow:
     """The rows from five minutes before the onset."""
     kept = slice(1200, ROWS)
     return EvidenceWindow(
-        SYSTEM, "INC-2", tuple(NAMES), START + np.arange(ROWS, dtype=np.float64)[kept], values()[kept].astype(np.float32)
+        SYSTEM,
+        "INC-2",
+        tuple(NAMES),
+        START + np.arange(ROWS, dtype=np.float64)[kept],
+        values()[kept].astype(np.float32),
     )
 
 

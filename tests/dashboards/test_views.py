@@ -1,0 +1,275 @@
+"""Tables → chart options and sentences: pure functions, read here as data."""
+
+import json
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+
+from headwater.dashboards import queries, views_graph, views_incident, views_live, views_status
+from headwater.dashboards.views_live import Chosen, Overlay
+from headwater.dashboards.words import number, plain, span
+from headwater.streaming.reader import Reader
+from headwater.streaming.records import Incident, Ranked
+from tests.dashboards import story
+
+NOW = 1_000.0
+
+
+def status(**changes: Any) -> views_status.Status:
+    rows = {key: (value, NOW - 1.0) for key, value in story.status().items()}
+    return rows | changes
+
+
+def cells(rows: views_status.Status, **more: Any) -> dict[str, views_status.Cell]:
+    return {c.label: c for c in views_status.strip(rows, story.SYSTEM, more.get("incidents", 0), NOW)}
+
+
+def newest(reader: Reader) -> tuple[Incident, Ranked]:
+    return reader.incident("INC-2"), reader.rankings(story.SYSTEM, "INC-2")[-1]
+
+
+# --- the status strip
+
+
+def test_heartbeat_turns_red_after_three_intervals_and_not_before() -> None:
+    worker = story.status()["worker"]
+    assert views_status.silence(status(worker=(worker, NOW - 15.0)), NOW) is None
+    tone, text = views_status.silence(status(worker=(worker, NOW - 15.1)), NOW) or ("", "")
+    assert tone == "bad"
+    assert "silent for 15 s" in text
+    assert "headwater run" in text
+
+
+def test_a_stopped_worker_is_not_an_alarm_and_none_at_all_names_the_command() -> None:
+    stopped = {"state": "stopped"}
+    assert (views_status.silence(status(worker=(stopped, 0.0)), NOW) or ("",))[0] == "plain"
+    tone, text = views_status.silence({}, NOW) or ("", "")
+    assert tone == "warn"
+    assert "headwater run" in text
+
+
+def test_learning_counts_in_minutes() -> None:
+    learning = {story.SYSTEM: {"rows": 240, "of_rows": 600, "step": 1.0}}
+    cell = cells(status(learning=(learning, NOW)))["Learning"]
+    assert (cell.value, cell.note) == ("4 of 10 min", "40 %")
+    assert cells(status())["Learning"].value == "done"
+    unknown = {story.SYSTEM: {"rows": 24, "of_rows": 240, "step": None}}
+    assert cells(status(learning=(unknown, NOW)))["Learning"].value == "24 of 240 rows"
+
+
+def test_losses_are_counted_and_coloured() -> None:
+    found = cells(status(), incidents=2)
+    assert (found["Dead letters"].value, found["Dead letters"].tone) == ("3", "warn")
+    assert found["Late"].value == "17"
+    assert (found["Refused"].value, found["Refused"].tone) == ("0", "plain")
+    assert found["Input lag"].value == "12 records"
+    assert (found["Incidents"].value, found["Incidents"].tone) == ("2", "bad")
+
+
+def test_a_store_without_status_still_has_every_cell() -> None:
+    assert [c.value for c in views_status.strip({}, "x", 0, NOW)] == ["none", "–", "–", "0", "0", "0", "0"]
+
+
+# --- the live charts
+
+
+def standing(**peaks: float) -> pl.DataFrame:
+    return pl.DataFrame({"metric": list(peaks), "now": list(peaks.values()), "peak": list(peaks.values())})
+
+
+def test_what_changed_is_bright_and_the_rest_is_grey() -> None:
+    table = standing(**{"joint": 3.0, "a|x": 2.0, "b|x": 0.5, "b|y": 0.1})
+    assert views_live.choose(table, ["b|y", "gone|z"], [], []) == Chosen(["b|y", "a|x"], ["b|x"])
+    assert views_live.choose(table, [], ["b|x"], []) == Chosen(["b|x"], [])
+    assert views_live.choose(table, [], [], ["b"]) == Chosen(["b|x", "b|y"], [])
+
+
+def test_lines_are_capped() -> None:
+    table = standing(**{f"m{k}|x": 2.0 for k in range(500)})
+    chosen = views_live.choose(table, [], [], [])
+    assert (len(chosen.bright), len(chosen.grey)) == (views_live.BRIGHT, 40)
+
+
+def live_options(reader: Reader) -> tuple[Chosen, dict[str, Any], dict[str, Any]]:
+    since, until = story.START, story.START + story.ROWS - 1
+    window = queries.window(reader, story.SYSTEM, since, until)
+    overlay = Overlay(reader.incidents(story.SYSTEM), queries.triggers(reader, story.SYSTEM, since, until))
+    chosen = views_live.choose(queries.standing(window.scores), reader.incident("INC-2").changed, [], [])
+    main = views_live.main_chart(queries.thin(window.values), chosen, overlay, "spreads")
+    return chosen, main, views_live.score_chart(queries.thin(window.scores), chosen, overlay)
+
+
+def test_main_chart_draws_changed_metrics_bold_over_grey_ones(reader: Reader) -> None:
+    chosen, option, _ = live_options(reader)
+    by_name = {s["name"]: s for s in option["series"]}
+    assert chosen.bright[:2] == list(reader.incident("INC-2").changed[:2])
+    assert {by_name[n]["lineStyle"]["width"] for n in chosen.bright} == {2}
+    assert {by_name[n]["lineStyle"]["width"] for n in chosen.grey} == {1}
+    assert option["legend"]["data"] == chosen.bright
+    assert option["animation"] is False
+    assert option["useUTC"] is True
+    assert option["dataset"]["source"].height <= queries.POINTS
+
+
+def test_triggers_without_an_incident_are_small_and_say_why(reader: Reader) -> None:
+    for option in live_options(reader)[1:]:
+        marks = option["series"][-1]
+        small, large = (
+            [p for p in marks["markPoint"]["data"] if (p["itemStyle"]["color"] == "transparent") is hollow]
+            for hollow in (True, False)
+        )
+        assert [p["coord"][0] for p in small] == [round((story.START + 705) * 1e3)]
+        assert "no incident: no KPI changed" in small[0]["name"]
+        assert small[0]["symbolSize"] < large[0]["symbolSize"]
+        assert len(large) == 2
+
+
+def test_incident_spans_start_at_the_onset_and_an_open_one_reaches_the_edge(reader: Reader) -> None:
+    _, option, _ = live_options(reader)
+    (first, second), end = option["series"][-1]["markArea"]["data"], option["xAxis"]["max"]
+    assert first[0] == {"name": "INC-2", "xAxis": round(story.ONSET * 1e3)}
+    assert first[1]["xAxis"] == end
+    assert (second[0]["name"], second[1]["xAxis"]) == ("INC-1", round((story.START + 330) * 1e3))
+
+
+def test_score_chart_has_its_threshold_at_one_and_no_zero_on_its_axis(reader: Reader) -> None:
+    _, _, option = live_options(reader)
+    assert option["series"][0]["markLine"]["data"] == [{"yAxis": 1}]
+    assert option["yAxis"][0]["type"] == "log"
+    assert option["yAxis"][0]["max"] == 10.0
+    assert option["dataset"]["source"].select(pl.exclude("time").min()).row(0) >= (0.01,)
+
+
+def test_options_are_json_but_for_the_table(reader: Reader) -> None:
+    for option in live_options(reader)[1:]:
+        json.dumps({k: v for k, v in option.items() if k != "dataset"}, allow_nan=False)
+
+
+def test_why_names_the_distance_and_the_last_reason(reader: Reader) -> None:
+    last = queries.last_trigger(reader, story.SYSTEM, story.START + 800)
+    table = standing(**{"a|x": 0.62, "joint": 0.41})
+    near, reason = views_live.why(table, [], last, 1.0)
+    assert near == "No incident is open: a|x is at 62 % and the joint score at 41 % of its threshold."
+    assert "no incident, because no KPI changed" in reason
+    assert "still learning what is usual (40 %)" in views_live.why(table, [], None, 0.4)[0]
+    assert views_live.why(standing(**{"a|x": 2.0}), ["INC-2"], None, 1.0)[0].startswith("INC-2 is open; 1 of 1")
+
+
+# --- the incident
+
+
+@pytest.mark.parametrize(("confidence", "words"), [(0.4, "Best guess"), (1.2, "Weak suspicion"), (2.0, "Likely cause")])
+def test_the_card_names_a_cause_only_as_firmly_as_the_evidence(reader: Reader, confidence: float, words: str) -> None:
+    incident, ranked = newest(reader)
+    headline, why = views_incident.verdict(msgspec.structs.replace(incident, confidence=confidence), ranked)
+    assert headline == f"{words}: vllm-a"
+    assert "vllm-a · kv_cache_usage is 0.971, usually 0.42" in why
+    assert ("nobody's fault" in why) is (confidence < 1)
+
+
+def test_before_the_first_ranking_no_cause_is_named() -> None:
+    headline, why = views_incident.verdict(story.incident(0), None)
+    assert headline == "No cause named yet"
+    assert "no ranking yet" in why
+    assert views_incident.chips(story.incident(0), None) == []
+
+
+def test_facts_are_the_incident_s(reader: Reader) -> None:
+    incident, ranked = newest(reader)
+    found = {f.label: f.value for f in views_incident.facts(incident, ranked)}
+    assert found == {
+        "Margin": "4 ×", "Confidence": "3.5", "Onset": "16:25:00", "Opened after": "9 s", "Lasting": "1 min 00 s",
+        "Batches": "10",
+    }  # fmt: skip
+    alone = msgspec.structs.replace(ranked, services=ranked.services[:1])
+    assert views_incident.facts(incident, alone)[0].value == "–", "one service has no runner-up"
+
+
+def test_life_and_cause_have_a_badge_each(reader: Reader) -> None:
+    incident, _ = newest(reader)
+    assert [b.text for b in views_incident.badges(incident, late=False)] == ["open", "converged"]
+    assert views_incident.badges(incident, late=True)[-1].text == "found late"
+
+
+def test_chips_run_from_the_cause_to_the_symptom(reader: Reader) -> None:
+    chips = views_incident.chips(*newest(reader))
+    assert [c.color for c in chips] == ["orange", "blue", "blue", "violet"]
+    assert chips[0].text.startswith("**cause**")
+    assert chips[-1].text.startswith("**symptom**")
+
+
+def test_without_a_kpi_the_last_of_the_path_is_the_symptom(reader: Reader) -> None:
+    incident, ranked = newest(reader)
+    roles = views_incident.roles(msgspec.structs.replace(incident, kpi=""), ranked)
+    assert roles[story.PATH[-1]] == "symptom"
+
+
+def graph(reader: Reader, *, whole: bool = False) -> views_graph.Drawing:
+    incident, ranked = newest(reader)
+    return views_graph.draw(ranked.edges, views_incident.roles(incident, ranked), ranked.path, whole=whole)
+
+
+def test_roles_in_the_graph_have_a_shape_and_a_word_of_their_own(reader: Reader) -> None:
+    (series,) = graph(reader).option["baseOption"]["series"]
+    nodes = {n["name"]: n for n in series["data"]}
+    shapes = {n: nodes[n]["symbol"] for n in story.PATH}
+    assert list(shapes.values()) == ["diamond", "circle", "circle", "rect"]
+    assert "CAUSE" in nodes[story.PATH[0]]["label"]["formatter"]
+    assert "SYMPTOM" in nodes[story.PATH[-1]]["label"]["formatter"]
+    assert nodes["gateway|errors"]["symbolSize"] < nodes[story.PATH[1]]["symbolSize"]
+    assert series["layout"] == "none"
+
+
+def test_the_graph_hides_what_is_far_from_the_path_until_asked(reader: Reader) -> None:
+    some, everything = graph(reader), graph(reader, whole=True)
+    assert some.nodes + some.hidden == everything.nodes
+    assert some.hidden > 0
+    assert everything.hidden == 0
+    (series,) = everything.option["baseOption"]["series"]
+    _, ranked = newest(reader)
+    assert {(e["source"], e["target"]) for e in series["links"]} == {(e.cause, e.effect) for e in ranked.edges}
+
+
+def test_edges_learned_in_the_incident_are_dashed_and_a_path_without_edges_is_still_drawn() -> None:
+    edge = story.edges()[0]
+    drawing = views_graph.draw([edge], {}, story.PATH)
+    links = {
+        (e["source"], e["target"]): e["lineStyle"]["type"] for e in drawing.option["baseOption"]["series"][0]["links"]
+    }
+    assert links == {story.PATH[:2]: "dashed", story.PATH[1:3]: "solid", story.PATH[2:]: "solid"}
+    assert views_graph.draw([], {}, []).nodes == 0
+
+
+def test_evidence_marks_the_onset_and_the_usual_value(reader: Reader) -> None:
+    table = pl.DataFrame({"time": [1, 2], "a|x": [1.0, 2.0]})
+    option = views_incident.evidence_chart(table, "a|x", onset=1.5, usual=1.0, role="cause")
+    first, second = option["series"][0]["markLine"]["data"]
+    assert first["xAxis"] == 1500
+    assert second["yAxis"] == 1.0
+    names = views_incident.shown(*newest(reader), kept=story.NAMES)
+    assert names[:4] == list(story.PATH)
+
+
+def test_commands_name_the_incident_and_offer_only_what_its_state_allows(reader: Reader) -> None:
+    incident, _ = newest(reader)
+    url = "sqlite:///h.db"
+    lines = views_incident.commands(incident, url, several_systems=False)
+    assert lines[0] == "headwater incidents show INC-2 --store sqlite:///h.db --json"
+    assert [line.split()[2] for line in lines] == ["show", "export", "ack", "resolve", "dismiss"]
+    old = reader.incident("INC-1")
+    assert [line.split()[2] for line in views_incident.commands(old, url, several_systems=False)] == ["show", "export"]
+    assert "--system shop" in views_incident.commands(old, url, several_systems=True)[0]
+
+
+# --- words
+
+
+def test_names_from_outside_cannot_become_markdown() -> None:
+    assert plain("![a](b)") == r"\!\[a\]\(b\)"
+
+
+def test_numbers_and_spans_at_their_edges() -> None:
+    assert [number(x) for x in (0.0, 999.4, 999.5, 123_456.0, 1e6)] == ["0", "999", "1,000", "123,456", "1 M"]
+    assert [span(s) for s in (-1.0, 9.94, 9.96, 59.6, 3_599.7)] == ["0 s", "9.9 s", "10 s", "1 min 00 s", "1 h 00 min"]
