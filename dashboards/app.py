@@ -6,11 +6,10 @@ import streamlit as st
 
 __all__: list[str] = []
 
-st.set_page_config(
-    page_title="Headwater",
-    page_icon=Path(__file__).parent / "static" / "icon.svg",  # a named icon would be fetched from a font host
-    layout="wide",
-)
+ICON = Path(__file__).parent / "static" / "icon.svg"  # a named icon would be fetched from a font host
+
+st.set_page_config(page_title="Headwater", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
 st.navigation(
     [
         st.Page(
