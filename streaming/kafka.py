@@ -96,10 +96,9 @@ class KafkaSource:
         return {(place.topic, place.partition): cursor.next for place, cursor in self._cursors.items()}
 
     def lag(self) -> dict[str, Any]:
-        """Return records behind (None: not known yet), seconds since the last record, alarms that stand."""
-        behind = [None if c.end is None else max(0, c.end - c.next) for c in self._cursors.values()]
+        """Return records behind (None before `seek`), seconds since the last record, alarms that stand."""
         return {
-            "records": None if None in behind else sum(behind),
+            "records": sum(max(0, c.end - c.next) for c in self._cursors.values()) if self._cursors else None,
             "stale_s": None if self._last_record is None else self._clock() - self._last_record,
             "alarms": self._alarms.standing(),
             "tombstones": self.tombstones,
@@ -125,12 +124,13 @@ class KafkaSource:
         stored = {place: offsets[place.topic, place.partition] for place in self._there if tuple(place) in offsets}
         fresh = [place for place in self._there if place not in stored]
         try:
+            ends = self._consumer.end_offsets(self._there, timeout_ms=5000)
             starts = self._starts(fresh, "earliest" if stored else self._section.start)
         except KafkaError as error:
             mend = "check that this machine reaches the addresses the broker gives out (its advertised.listeners)"
             raise BrokerError(f"{self._section.topic}: no answer about offsets", str(error), mend) from None
-        now = self._clock()
-        self._cursors = {place: Cursor(offset, now) for place, offset in sorted({**starts, **stored}.items())}
+        now, at = self._clock(), {**starts, **stored}
+        self._cursors = {place: Cursor(at[place], ends[place], now) for place in self._there}
         self._stand()
 
     def poll(self, timeout: float) -> Poll:
@@ -145,7 +145,7 @@ class KafkaSource:
             self.seek({})
         arrivals = self._decode(self._read(timeout))
         now = self._clock()
-        idle = self._look(now) if now >= self._look_next else []
+        idle = self._look(now)
         if now >= self._refresh_next:
             self._refresh_next = now + self._refresh_every
             self._refresh()
@@ -159,11 +159,11 @@ class KafkaSource:
         return [TopicPartition(topic, number) for number in sorted(there)]
 
     def _starts(self, places: Sequence[TopicPartition], start: str) -> dict[TopicPartition, int]:
+        if start == "earliest" or not places:
+            return dict(self._consumer.beginning_offsets(places, timeout_ms=5000)) if places else {}
         ends: dict[TopicPartition, int] = self._consumer.end_offsets(places, timeout_ms=5000)
-        if start == "latest" or not places:
+        if start == "latest":
             return ends
-        if start == "earliest":
-            return dict(self._consumer.beginning_offsets(places, timeout_ms=5000))
         times = dict.fromkeys(places, int(moment(start) * 1000))
         found = self._consumer.offsets_for_times(times, timeout_ms=5000)
         return {place: found[place].offset if found.get(place) else ends[place] for place in places}
@@ -214,6 +214,7 @@ class KafkaSource:
                 if cursor.accept(record.offset, end):
                     self._decode_one(Position(place.topic, place.partition, record.offset), record, arrivals)
             cursor.progress(self._clock(), end)
+            self._alarms.clear(f"stuck {place}")
             if cursor.dropped > dropped:
                 self._disorder(place, cursor)
         if records:
@@ -240,10 +241,10 @@ class KafkaSource:
 
     def _look(self, now: float) -> list[tuple[str, int]]:
         """Ask the broker about partitions that are silent; return those that are now known to be read to their end."""
-        self._look_next = now + self._section.idle_after / 2
         silent = {place: c for place, c in self._cursors.items() if now - c.moved >= self._section.idle_after}
-        if not silent or self._consumer is None:
+        if not silent or self._consumer is None or now < self._look_next:
             return []
+        self._look_next = now + self._section.idle_after / 2
         quiet = now - (self._started if self._last_record is None else self._last_record)
         try:
             ends = self._consumer.end_offsets(list(silent), timeout_ms=ANSWER_MS)
@@ -280,8 +281,9 @@ class KafkaSource:
             return
         self._alarms.clear("topic")
         if starts:
+            starts = dict(sorted(starts.items()))
             numbers = ", ".join(str(place.partition) for place in starts)
             self._alarms.tell(f"{topic} has new partitions, which are read from their start: {numbers}")
-            self._cursors |= {place: Cursor(offset, self._clock()) for place, offset in starts.items()}
+            self._cursors |= {place: Cursor(offset, offset, self._clock()) for place, offset in starts.items()}
             self._there = list(self._cursors)
             self._stand()

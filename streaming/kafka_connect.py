@@ -1,5 +1,6 @@
 """Constructing a client of kafka-python as the settings say, with one clear error if that fails."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,9 @@ from .kafka_errors import check_files, diagnose, overheard
 from .sections import SourceSection
 
 __all__ = ["client_options", "connect"]
+
+# In an outage the client logs several lines a second. Where nobody asked for logs, our alarms say it once.
+logging.getLogger("kafka").addHandler(logging.NullHandler())
 
 
 def client_options(section: SourceSection) -> dict[str, Any]:

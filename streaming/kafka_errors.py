@@ -18,7 +18,7 @@ from .sections import SourceSection
 __all__ = ["check_files", "diagnose", "missing_topics", "overheard"]
 
 _PATIENCE = 2.0  # seconds a probe waits for each answer
-_NO_LOGIN_HERE, _OTHER_MECHANISM = 34, 33  # Kafka's ILLEGAL_SASL_STATE and UNSUPPORTED_SASL_MECHANISM
+_FINE, _OTHER_MECHANISM, _NO_LOGIN_HERE = 0, 33, 34  # answers to a SaslHandshake
 
 
 class Finding(NamedTuple):
@@ -169,7 +169,7 @@ def _ask(line: socket.socket, mechanism: str) -> tuple[int, list[str]] | None:
             at += 2 + length
     except (OSError, struct.error, UnicodeDecodeError):
         return None
-    return code, names
+    return (code, names) if code in {_FINE, _OTHER_MECHANISM, _NO_LOGIN_HERE} else None
 
 
 def _receive(line: socket.socket, size: int) -> bytes:

@@ -108,8 +108,7 @@ class KafkaSink:
 
     def close(self) -> None:
         """Leave the broker; what is not acknowledged within 2 s is published by the next worker."""
-        if self._producer is not None:
-            self._producer.close(timeout=2)
+        self._leave(2.0)
 
     def _publish(
         self, rows: Sequence[OutboxRow], end: float, sent: list[str], failed: list[str]
@@ -125,10 +124,20 @@ class KafkaSink:
         failed += [row.id for row in rows if row.topic in gone and row.id not in self._waiting]
         broken = {row: error for row in rows if (error := self._settle(row.id, end, sent))}
         if broken:
-            self._producer.close(timeout=0)
-            self._producer = None
-            self._waiting.clear()
+            self._leave(0.0)
         return broken
+
+    def _leave(self, patience: float) -> None:
+        producer, self._producer = self._producer, None
+        self._waiting.clear()
+        if producer is None:
+            return
+        try:
+            producer.close(timeout=patience)
+        except KafkaError:  # it gives up half-way if rows are still on their way, and does so again at exit, loudly
+            producer._sender.force_close()
+            producer._sender.join(1.0)
+            producer.close(timeout=0)
 
     def _renew(self) -> bool:
         options = {**client_options(self._section), **self._options, "bootstrap_timeout_ms": 1000}

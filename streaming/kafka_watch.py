@@ -13,7 +13,7 @@ class Cursor:
 
     Examples
     --------
-    >>> cursor = Cursor(next=5, now=0.0)
+    >>> cursor = Cursor(next=5, end=9, now=0.0)
     >>> [cursor.accept(offset, end=9) for offset in (5, 6, 6, 4, 8, 9)]
     [True, True, False, False, True, False]
     >>> cursor.next, cursor.dropped
@@ -22,9 +22,9 @@ class Cursor:
 
     __slots__ = ("behind", "dropped", "end", "idle", "moved", "next")
 
-    def __init__(self, next: int, now: float) -> None:  # noqa: A002  (the word for the next offset)
+    def __init__(self, next: int, end: int, now: float) -> None:  # noqa: A002  (the word for the next offset)
         self.next = next
-        self.end: int | None = None
+        self.end = end
         self.dropped = 0
         self.moved = now
         self.idle = False  # read to its end and silent, and said so
@@ -40,9 +40,9 @@ class Cursor:
 
     def jump(self, offset: int) -> None:
         """Go to another place in the log."""
-        self.next, self.end, self.idle, self.behind = offset, None, False, None
+        self.next, self.idle, self.behind = offset, False, None
 
-    def progress(self, now: float, end: int | None) -> None:
+    def progress(self, now: float, end: int) -> None:
         """Records came at `now`."""
         self.moved, self.end, self.idle, self.behind = now, end, False, None
 

@@ -6,7 +6,7 @@ away, answer late, refuse requests, forget records. It keeps 5 MiB a partition, 
 
 import ctypes
 from importlib.metadata import files
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["FETCH", "NOT_LEADER", "PRODUCE", "MockCluster"]
 
@@ -23,7 +23,7 @@ def _bundled_library() -> ctypes.CDLL:
 class MockCluster:
     """A context manager: one broker at `address`."""
 
-    client = {"api_version": (2, 3)}
+    client: ClassVar[dict[str, Any]] = {"api_version": (2, 3)}
     """Option every kafka-python client needs here: the mock answers newer version requests in a broken way."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ USER = "app"
 PASSWORD = "right-password"
 _HERE = Path(__file__).parent
 _CACHE = _HERE.parents[1] / ".cache" / "kafka"
-_JAVA = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1".split()
+_JAVA = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
 class BrokerUnavailable(Exception):  # noqa: N818  (it says what is wrong)
