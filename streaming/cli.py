@@ -4,7 +4,6 @@ Each group of commands lives in its own ``cli_*`` file. Those import what is lig
 SQLAlchemy, Kafka and Streamlit load when a command needs them, so that ``--help`` answers at once.
 """
 
-import os
 import sys
 import traceback
 from typing import Annotated
@@ -83,11 +82,9 @@ def invoke(arguments: list[str]) -> int:
     try:
         app([argument for argument in arguments if argument != "--debug"], prog_name="headwater")
     except SystemExit as end:
-        return finish(int(end.code or 0))
+        return int(end.code or 0)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return finish(0)
     except HeadwaterError as error:
         if debug:
             traceback.print_exc()
@@ -100,17 +97,7 @@ def invoke(arguments: list[str]) -> int:
         mend = "run it again with --debug and report what it prints"
         terminal.complain(HeadwaterError(f"{type(error).__name__}: {error}", why, mend))
         return 70
-    return finish(0)
-
-
-def finish(code: int) -> int:
-    """Flush stdout; whoever read it may be gone, as in ``| head``, which is no failure."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    return 0
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ def show(id: Id, system: System = None, store: Store = None, config: Config = No
 
         Console().print(Markdown(markdown(whole)))
     else:
-        terminal.say(markdown(whole))
+        terminal.say(markdown(whole), end="")
 
 
 @app.command(epilog="Example: headwater incidents export INC-7 --format md --output INC-7.md")
@@ -128,7 +128,7 @@ def export(
         whole = facts(reader, reader.incident(id, system), evidence=format is Format.json)
     text = markdown(whole) if format is Format.md else msgspec.json.encode(whole).decode() + "\n"
     if output is None:
-        typer.echo(text, nl=False)
+        terminal.say(text, end="")
         return
     try:
         output.write_text(text)

@@ -189,7 +189,8 @@ def judge(recording: Recording, seed: int, reader: Reader) -> dict[str, Any]:
         last = rankings[-1]
         until = next((ranked.time for ranked in rankings if ranked.rca == "converged"), last.time)
         verdict["rank"] = place([suspect.entity for suspect in last.services], {truth.service})
-        verdict["metric_rank"] = place([suspect.name for suspect in last.metrics], set(truth.metrics))
+        wanted = {f"{truth.service}|{metric}" for metric in truth.metrics}
+        verdict["metric_rank"] = place([suspect.name for suspect in last.metrics], wanted)
         verdict["rank_nsigma"] = middle_rank(nsigma(recording, incident.onset, until), truth.service)
     return verdict
 

@@ -1,5 +1,6 @@
 """What people read: data on stdout, progress and hints on stderr, plain text wherever there is no terminal."""
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["complain", "note", "progress", "say", "say_json", "span", "table", "utc"]
 
 
-def say(text: str = "") -> None:
-    """Write a line of data to stdout."""
-    typer.echo(text)
+def say(text: str = "", end: str = "\n") -> None:
+    """Write data to stdout. A reader that has had enough, as in ``| head``, ends the command quietly."""
+    try:
+        typer.echo(text + end, nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from None
 
 
 def note(text: str) -> None:

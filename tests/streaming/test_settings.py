@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from headwater.streaming import durations
+from headwater.streaming.cli_config import toml
 from headwater.streaming.errors import SettingsError
 from headwater.streaming.settings import Settings, find, load, sections, sources
 
@@ -95,7 +96,11 @@ def test_files_are_searched_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPa
         ("[align]\nstaleness = nan", "[align] staleness: nan: it should be a finite number", "config show"),
         ('[causal]\nfusion = "add"', "[causal] fusion: 'add': it should be 'additive' or 'commutator'", "config show"),
         ('[source]\nstart = "yesterday"', "[source] start: 'yesterday' is no time", "config show"),
-        ('[columns]\npattern = "{name}"', "[columns] pattern: '{name}' must hold {entity} and {metric} once each", "config show"),
+        (
+            '[columns]\npattern = "{name}"',
+            "[columns] pattern: '{name}' must hold {entity} and {metric} once each",
+            "config show",
+        ),
         ('[columns.mapping]\ncpu = "usage"', "[columns] mapping: 'usage' for column 'cpu'", "config show"),
         ('[topology]\nedges = ["a>b", "c"]', "[topology] edges: 'c' is no edge: write 'caller>callee'", "config show"),
         ('[store]\nurl = "postgresql://x/y"', "[store] url: 'postgresql://x/y' is no store", "sqlite:///PATH"),
@@ -182,7 +187,9 @@ def test_every_key_is_documented(request: pytest.FixtureRequest) -> None:
     for name, section in sections().items():
         assert f"## [{name}]" in text
         for key, field in section.model_fields.items():
-            assert f"| `{key}` |" in text, f"[{name}] {key} is not in docs/configuration.md"
+            default = f"`{toml(field.default)}`" if field.default is not None else "-"
+            row = f"| `{key}` | {default.replace('|', chr(92) + '|')} |"
+            assert row in text, f"[{name}] {key} is not in docs/configuration.md with its default"
             assert field.description
             assert field.description.replace("|", "\\|") in text
 
