@@ -132,7 +132,7 @@ class Percentiles:
         """The nearest-rank percentiles at `shares`; NaN where there was no value."""
         values = sorted(chain.from_iterable(self._seconds))
         n = len(values)
-        return [values[min(n - 1, int(n * share))] if n else math.nan for share in shares]
+        return [values[max(0, math.ceil(n * share) - 1)] if n else math.nan for share in shares]
 
     def tick(self) -> None:
         """Begin the next second."""

@@ -46,7 +46,7 @@ class Traffic:
         """`n` sessions that came before the start."""
         return [int(self._session()) for _ in range(n)]
 
-    def now(self) -> float:
+    def expected(self) -> float:
         """Requests per second that are expected now."""
         waves = sum(share * math.sin(speed * self.agenda.now + phase) for share, speed, phase in self._cycles)
         return self.rate * self.surge * (1.0 + waves)
@@ -61,5 +61,5 @@ class Traffic:
             session=int(self._session()),
             blob=min(100.0, 20.0 * self._size()) if self._blob() < 0.2 else 0.0,
         )
-        self.agenda.after(self._gap() / self.now(), self._come, None)
+        self.agenda.after(self._gap() / self.expected(), self._come, None)
         self._arrive(request)
