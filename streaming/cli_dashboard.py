@@ -2,10 +2,13 @@
 
 import http.client
 import ipaddress
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +19,7 @@ from . import terminal
 from .errors import HeadwaterError, InputError
 from .options import Config, settings
 
-__all__ = ["PORT", "dashboard", "end", "serve", "wait_until_up"]
+__all__ = ["LOOPBACK", "PORT", "dashboard", "served", "wait_until_up"]
 
 LOOPBACK = "127.0.0.1"
 PORT = 8501
@@ -39,16 +42,25 @@ def dashboard(
         why = "the pages have no sign-in, and this address can be reached from other machines"
         mend = "put a proxy with a sign-in in front of 127.0.0.1, or add --insecure if the network is yours alone"
         raise InputError(f"--address: refusing to listen on {address}", why, mend)
-    server = serve(url, port, address)
-    try:
+    with served(url, port, address) as server:
         wait_until_up(server, port, address)
         terminal.say(f"http://{address}:{port}")
         terminal.note(f"showing {url}; Ctrl-C ends it")
         server.wait()
-    finally:
-        end(server)
     if server.returncode:
         raise HeadwaterError(f"the dashboard ended with code {server.returncode}", "", "its messages are above")
+
+
+@contextmanager
+def served(url: str, port: int, address: str = LOOPBACK) -> Iterator["subprocess.Popen[bytes]"]:
+    """Serve the dashboard inside the block; it ends with it, also on SIGTERM."""
+    server = serve(url, port, address)
+    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield server
+    finally:
+        end(server)
+        signal.signal(signal.SIGTERM, former)
 
 
 def is_loopback(address: str) -> bool:

@@ -111,9 +111,7 @@ def demo(
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-demo-"))
         url = _fresh(store) if store else f"sqlite:///{folder}/demo.db"
-        server = cli_dashboard.serve(url, port) if watched else None
-        if server is not None:
-            stack.callback(cli_dashboard.end, server)
+        server = stack.enter_context(cli_dashboard.served(url, port)) if watched else None
         if not as_json:
             terminal.say(f"  headwater demo, seed {seed}: no Kafka, no account, nothing leaves this machine")
         story = None if as_json else Story(watched)

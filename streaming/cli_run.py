@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from .reader import Reader
     from .records import Event
     from .runner import Summary
+    from .settings import Settings
 
 __all__ = ["replay", "run"]
 
 FOUND = 4
 INTERRUPTED = 130
-EXIT_CODE_HELP = "Exit with 4 if an incident was found."
+IN_MEMORY = "sqlite://"
 EVERY = 1_000_000  # incidents of one replay
 
 
@@ -86,6 +87,7 @@ def run(
 ) -> None:
     """Watch a Kafka topic until it is told to stop. SIGTERM: commits and exits 0 within 10 s."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # below that it reports every connection
     begin, end = split(baseline)
     loaded = settings(
         config,
@@ -103,15 +105,23 @@ def run(
     if (loaded.baseline.start or loaded.baseline.end) and loaded.baseline.path is None:
         mend = "add --baseline-file PATH: a topic cannot be read twice"
         raise SettingsError("--baseline needs a recording", "for a topic it says which part of a file is quiet", mend)
+    watch_topic(loaded)
+
+
+def watch_topic(loaded: "Settings") -> None:
+    """Watch until a signal comes."""
     from . import build, inputs, runner
     from .store import Store as Writer
 
-    with Stop().listening() as stop, Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer:
-        source = inputs.kafka_source(loaded)
-        terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; store {loaded.store.url}")
-        with closing(inputs.kafka_sink(loaded)) as sink:
-            monitor, quiet = build.monitor(loaded), inputs.baseline(loaded)
-            runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
+    with (
+        Stop().listening() as stop,
+        closing(inputs.kafka_source(loaded)) as source,  # before the store: without a broker no empty one is left
+        Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer,
+        closing(inputs.kafka_sink(loaded)) as sink,
+    ):
+        terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; {loaded.store.url}")
+        monitor, quiet = build.monitor(loaded), inputs.baseline(loaded)
+        runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
     if stop.signal == signal.SIGINT:
         raise typer.Exit(INTERRUPTED)
 
@@ -128,7 +138,7 @@ def replay(
     store: Store = None,
     config: Config = None,
     as_json: Json = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help=EXIT_CODE_HELP)] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 4 if an incident was found.")] = False,
 ) -> None:
     """Play a recording through the worker. Without --store nothing is kept but what is printed."""
     loaded = settings(
@@ -140,17 +150,25 @@ def replay(
         system__kpi=kpi,
         store__url=store,
     )
+    span = baseline if baseline or loaded.baseline.path else loaded.baseline.span
+    found = play(loaded, file, span, loaded.store.url if store else IN_MEMORY, as_json)
+    if store is None:
+        terminal.note("nothing was kept; --store replay.db keeps it for: headwater dashboard replay.db")
+    if exit_code and found:
+        raise typer.Exit(FOUND)
+
+
+def play(loaded: "Settings", file: Path, span: str | None, url: str, as_json: bool) -> int:
+    """Play a file whose part `span` is its baseline, print what was found, and return how many incidents opened."""
     from . import build, inputs, runner
     from .records import Tick
     from .store import Store as Writer
 
     started = time.monotonic()
-    span = baseline if baseline or loaded.baseline.path else loaded.baseline.span
     source = inputs.replay_source(loaded, file, span)
     quiet = source.baseline() if span else inputs.baseline(loaded)
-    url = loaded.store.url if store else "sqlite://"
+    monitor = build.monitor(loaded, step=source.step)
     with Stop().listening() as stop, Writer(url, retention=inputs.retention(loaded)) as writer, bar() as advance:
-        monitor = build.monitor(loaded, step=source.step)
 
         def watch(events: "Sequence[Event]") -> None:
             advance(sum(isinstance(event, Tick) for event in events))
@@ -159,12 +177,9 @@ def replay(
 
         summary = runner.run(source, monitor, writer, None, settings=loaded, stop=stop, watch=watch, baseline=quiet)
         result(writer.reader(), summary, time.monotonic() - started, as_json)
-    if store is None:
-        terminal.note("nothing was kept; --store replay.db keeps it for: headwater dashboard replay.db")
     if stop.signal:
         raise typer.Exit(INTERRUPTED if stop.signal == signal.SIGINT else 0)
-    if exit_code and summary.incidents:
-        raise typer.Exit(FOUND)
+    return summary.incidents
 
 
 @contextmanager

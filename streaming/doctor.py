@@ -71,7 +71,7 @@ def installation(config: Path | None) -> Iterator[Finding]:
     yield Finding("settings", True, f"read from {file}" if file else "no file; defaults and environment")
     new_enough = sqlite3.sqlite_version_info >= OLDEST_SQLITE
     fix = "" if new_enough else f"use a Python whose SQLite is at least {'.'.join(map(str, OLDEST_SQLITE))}"
-    yield Finding("SQLite", new_enough, sqlite3.sqlite_version, fix, 3)
+    yield Finding("SQLite", new_enough, sqlite3.sqlite_version, fix, 0 if new_enough else 3)
 
 
 def store(settings: Settings) -> Finding:

@@ -379,8 +379,8 @@ class Loop:
 
 @pytest.fixture
 def no_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "kafka_source", lambda _: None)
-    monkeypatch.setattr(inputs, "kafka_sink", lambda _: SimpleNamespace(close=lambda: None))
+    for room in ("kafka_source", "kafka_sink"):
+        monkeypatch.setattr(inputs, room, lambda _: SimpleNamespace(close=lambda: None))
 
 
 @pytest.mark.usefixtures("no_kafka")
@@ -427,6 +427,7 @@ def test_run_without_a_broker_says_so_in_time() -> None:
     assert done.returncode == 3
     assert re.search(rf"^error: .*127\.0\.0\.1:{port}", done.stderr, re.MULTILINE)
     assert "  fix: start the broker" in done.stderr
+    assert not Path("headwater.db").exists(), "no empty store is left behind"
     assert "Traceback" not in done.stderr
 
 
