@@ -60,6 +60,25 @@ def test_a_level_that_was_there_before_is_no_deviation() -> None:
     assert parts[0].inside[1] < parts[1].inside[1] == 1
 
 
+def test_shares_are_the_sums_of_their_definition() -> None:
+    Z = incident(30) + np.random.default_rng(2).normal(size=(32, 3))
+    level = np.zeros(3)
+    for row in Z[:P]:
+        level += 0.1 * (row - level)
+    e, share = residuals(Z, OWN, CHAIN, P).own, np.zeros((3, 3))
+    for i, j, lag, theta in ((0, 1, 1, 0.8), (0, 2, 2, 0.6), (1, 2, 1, 0.3)):
+        w = 1 / (1 + np.arange(30) / 10)
+        share[i, j] = max(0.0, sum(w[t] ** 2 * e[t, j] * theta * (Z[P + t - lag, i] - level[i]) for t in range(30)))
+    both = Svar(
+        np.array([[-1, -1, -1], [0, -1, -1], [2 * P, 1, P]]),
+        np.array([[0, 0, 0], [0.8, 0, 0], [0.5, 0.6, 0.3]]),
+        np.ones(3),
+    )
+    found = account(Z, OWN, both, P).shares
+    np.testing.assert_allclose(found[:, 2], share[:, 2] / share[:, 2].sum())
+    assert 0.1 < found[0, 2] < 0.9
+
+
 def test_shares_are_columns_that_sum_to_one_or_nothing() -> None:
     Z = np.random.default_rng(1).normal(size=(20, 3))
     sums = account(Z, OWN, CHAIN, P).shares.sum(axis=0)

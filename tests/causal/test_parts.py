@@ -8,7 +8,7 @@ from headwater.causal.coral import INCIDENT_HALF_LIFE
 from headwater.causal.moments import LaggedMoments
 from headwater.causal.parts import fit_dependent, fit_invariant, fit_own, fuse
 from headwater.causal.svar import Svar, dense, own_lags
-from tests.causal.naive_causal import svar_rows, tree
+from tests.causal.naive_causal import svar_rows, toeplitz, tree
 
 P, D = 2, 12
 
@@ -48,6 +48,28 @@ def test_own_lags_leave_more_than_the_full_model_does(quiet: tuple[np.ndarray, S
     own = fit_own(gamma, Svar(own_lags(D, P), np.zeros((D, P)), np.ones(D)), 0.02)
     assert (own.scale[1:] > 1.05 * theta.scale[1:]).all()
     assert own.scale[0] == pytest.approx(theta.scale[0], rel=0.05)
+
+
+def test_own_lags_are_cheaper_by_their_price(quiet: tuple[np.ndarray, Svar]) -> None:
+    A, _ = quiet
+    gamma = moments(svar_rows(np.random.default_rng(1), A, 4000)).covariances()
+    theta = fit_invariant(gamma, nothing(P + 8), 8, 0.05)
+    S, effect = toeplitz(gamma), np.vstack(list(dense(theta, P)))  # [D * P, D], lag by lag
+    units = np.sqrt(np.diag(S))
+    gradient = np.abs(S[D:, :D] - S[D:, D:] @ effect) / np.outer(units[D:], units[:D])
+    own = np.vstack([np.eye(D)] * P) > 0
+    np.testing.assert_allclose(gradient[own & (effect != 0)], 0.01, atol=1e-4)
+    np.testing.assert_allclose(gradient[~own & (effect != 0)], 0.05, atol=1e-4)
+
+
+def test_a_known_edge_resists_its_change(quiet: tuple[np.ndarray, Svar], monkeypatch: pytest.MonkeyPatch) -> None:
+    A, theta = quiet
+    i, j = (int(k[0]) for k in np.nonzero(A * ~np.eye(D, dtype=bool)))
+    gone = A.copy()
+    gone[i, j] = 0.0
+    with_price = dependent(gone, theta, 4, 400)[0, i, j]
+    monkeypatch.setattr("headwater.causal.parts.RESISTANCE", 0.0)
+    assert dependent(gone, theta, 4, 400)[0, i, j] < with_price - 0.02 < 0
 
 
 def dependent(A: np.ndarray, theta: Svar, seed: int, rows: int, level: float = 0.0) -> np.ndarray:
