@@ -14,16 +14,19 @@ __all__ = ["Columns", "Role", "describe", "role_of"]
 class Role(IntEnum):
     """What a metric is to the service that owns it."""
 
-    INTERNAL = 0  # cpu, memory, disk, queue, cache: what a fault acts on
+    INTERNAL = 0  # cpu, memory, disk, network, cache: what a fault acts on
     LATENCY = 1  # what callers see of it
     AVAILABILITY = 2
     WORKLOAD = 3
-    SHARED = 4  # of the host under it: no evidence for or against one of its services
+    SATURATION = 4  # requests that wait in it: for itself, or for one that it calls
+    SHARED = 5  # of the host under it: no evidence for or against one of its services
 
 
 _ROLES = (  # the first pattern that is found decides
     (Role.SHARED, r"^node"),
-    (Role.LATENCY, r"latenc|duration|response_?time|ttft|rtt|(^|_)p(50|9\d)(_|$)|inter_token"),
+    (Role.INTERNAL, r"disk|gpu|gc_|rtt"),
+    (Role.SATURATION, r"queue|wait|pending|in_?flight|backlog|slots|running|threads_busy|connections"),
+    (Role.LATENCY, r"latenc|duration|response_?time|ttft|first_byte|(^|_)p(50|9\d)(_|$)|inter_token|(^|_)itl"),
     (Role.AVAILABILITY, r"error|fail|success|availab|5xx|timeout|reject"),
     (Role.WORKLOAD, r"request|workload|(^|_)(rps|qps|ops)(_|$)|throughput|traffic|tokens?_per|calls|invocation"),
 )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .columns import Columns
 from .coral import Coral
-from .evidence import Surprise, median
+from .evidence import Evidence, Surprise, median
 from .graph import Graph, most_probable_path
 from .propagation import evidence_transitions, transitions, walk
 from .ranking import ServiceScores, order_metrics, score_services
@@ -63,6 +63,8 @@ class Diagnosis:
         Order the metrics by the walk alone, as CORAL does.
     anchor
         ``float64[d]``, a row to take the level from, where time jumped between the history and the window.
+    late
+        Rows of the window before a second, later start; 0: none.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Diagnosis:
         restart: float = 0.15,
         by_walk: bool = False,
         anchor: Floats | None = None,
+        late: int = 0,
     ) -> None:
         self.columns = columns
         self.kpi = kpi
         self.kpi_sign = kpi_sign
         self.restart = restart
         self.by_walk = by_walk
+        self.late = late
         self._surprise = Surprise(types=columns.types)
         self._model = self._surprise.fit(history, restarts)
         self._tail = history[-20:]  # context of forecasts into the window
@@ -94,11 +98,11 @@ class Diagnosis:
 
     def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
         """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
-        evidence = self._surprise.score(self._model, window)
+        evidence = self._weigh(window)
         explained, by = self._explain(window, evidence.abnormal, coral, suspects)
         suspicion = evidence.abnormal * np.sqrt(1.0 - explained)
-        role = int(self.columns.roles[self.kpi[0]]) if len(self.kpi) else None
-        services = score_services(self.columns, evidence.abnormal, evidence.deviation, role)
+        roles = frozenset(self.columns.roles[self.kpi].tolist())
+        services = score_services(self.columns, evidence.abnormal, evidence.deviation, roles)
         graph = _spread(coral.weights(), suspects, len(suspicion))
         steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)
         visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)
@@ -120,6 +124,24 @@ class Diagnosis:
             path=most_probable_path(graph.W, int(order[0]), goal).nodes if goal is not None else (),
             graph=graph,
             confidence=evidence.confidence,
+        )
+
+    def _weigh(self, window: Floats) -> Evidence:
+        """The evidence of the window, or that since its later start where it is stronger.
+
+        The onset is that of the earliest change that may belong to the incident. Where that change was something
+        else, what came much later would be discounted too much.
+        """
+        first = self._surprise.score(self._model, window)
+        if not 0 < self.late < len(window):
+            return first
+        model = self._surprise.advance(self._model, window[: self.late])
+        second = self._surprise.score(model, window[self.late :])
+        later = second.abnormal > first.abnormal
+        return Evidence(
+            np.where(later, second.abnormal, first.abnormal),
+            np.where(later, second.deviation, first.deviation),
+            max(first.confidence, second.confidence),
         )
 
     def suspects(self, window: Floats, most: int) -> NDArray[np.int64]:

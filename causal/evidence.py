@@ -9,7 +9,7 @@ Per metric: the level ``L_t`` is an EWMA frozen where the window starts, ``e_t``
 are clipped at the .98 quantile and shrunk to the metric's type. No graph is used here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = ["Evidence", "Surprise", "SurpriseModel", "median"]
 
 Floats = NDArray[np.float64]
 _PRIOR_LAGS = 30.0  # the same for the type's autocorrelations
+_LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40)  # of quiet windows; a window is held against the next longer ones
 _SHARP = 0.8  # the sharp statistic is the noisier one of the two
 
 
@@ -89,7 +90,7 @@ class Surprise:
     (2, True)
     """
 
-    def __init__(self, *, types: NDArray[np.int64], windows: int = 250) -> None:
+    def __init__(self, *, types: NDArray[np.int64], windows: int = 150) -> None:
         self.types = types
         self.windows = windows
         self._members = [np.flatnonzero(types == t) for t in np.unique(types)]
@@ -126,13 +127,20 @@ class Surprise:
 
     def score(self, model: SurpriseModel, window: Floats) -> Evidence:
         """Score one window of rows (``float64[W, d]``) that directly follows the history."""
-        if len(window) not in model.tails:
-            model.tails[len(window)] = self._tails(model, len(window))
-        tails = model.tails[len(window)]
+        length = next((W for W in _LENGTHS if len(window) <= W), len(window))
+        if length not in model.tails:
+            model.tails[length] = self._tails(model, length)
+        tails = model.tails[length]
         sustained, sharp = self._statistics(model, window)
         abnormal = np.maximum(sustained / tails.sustained, _SHARP * sharp / tails.sharp)
         deviation = np.nan_to_num(median(window - model.level))
         return Evidence(abnormal, deviation, float(abnormal.max(initial=0.0)) / tails.highest)
+
+    def advance(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
+        """The model for a window that starts after `rows` (``float64[r, d]``), which follow the history."""
+        still = np.zeros(len(rows), np.bool_)
+        _, level = levels_of(rows, model.level, model.scale_level, still)
+        return replace(model, level=level, tail=np.vstack([model.tail, rows])[-3:])
 
     def _statistics(self, model: SurpriseModel, window: Floats) -> tuple[Floats, Floats]:
         centred = np.vstack([model.tail, window]) - model.loc

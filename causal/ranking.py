@@ -29,7 +29,9 @@ class ServiceScores(NamedTuple):
     flow: Floats  # suspicion absorbed
 
 
-def score_services(columns: Columns, abnormal: Floats, deviation: Floats, kpi_role: int | None = None) -> ServiceScores:
+def score_services(
+    columns: Columns, abnormal: Floats, deviation: Floats, kpi_roles: frozenset[int] = frozenset()
+) -> ServiceScores:
     """Score services by their own evidence and by the symptoms that flow to them.
 
     Parameters
@@ -38,8 +40,8 @@ def score_services(columns: Columns, abnormal: Floats, deviation: Floats, kpi_ro
         Who owns which column, and who calls whom.
     abnormal, deviation
         ``float64[d]``: see `headwater.causal.evidence.Evidence`.
-    kpi_role
-        With a KPI of a known role (latency, availability) only symptoms of that role count.
+    kpi_roles
+        With KPIs of a known role (latency, availability) only symptoms of these roles, and saturation, count.
 
     Examples
     --------
@@ -54,8 +56,8 @@ def score_services(columns: Columns, abnormal: Floats, deviation: Floats, kpi_ro
     s = len(columns.services)
     internal, external = np.zeros(s), np.zeros(s)
     symptom = columns.roles != Role.INTERNAL
-    if kpi_role in (Role.LATENCY, Role.AVAILABILITY):
-        symptom &= columns.roles == kpi_role
+    if kpi_roles & {Role.LATENCY, Role.AVAILABILITY}:
+        symptom &= np.isin(columns.roles, [Role.SATURATION, *kpi_roles])
     owned = columns.owner >= 0
     inside = owned & (columns.roles == Role.INTERNAL)
     outside = owned & symptom & (columns.roles != Role.SHARED)
@@ -66,7 +68,26 @@ def score_services(columns: Columns, abnormal: Floats, deviation: Floats, kpi_ro
 
 
 def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal: Floats, external: Floats) -> Floats:
-    """``P[a, b]``: share of a's suspicion that goes on to its callee b; the rest of the row stays."""
+    """``P[a, b]``: share of a's suspicion that goes on to its callee b; the rest of the row stays.
+
+    What b accounts for of a's symptom is the larger of two estimates. In natural units: its own latency over that
+    of a. In calibrated units: its abnormality over the square root of that of a's symptom, since queues amplify what
+    travels along a path, and a fault inside b need not show in b's latency at all.
+    """
+    carried = _carried(columns, abnormal, deviation)
+    evidence = np.maximum(internal, external)
+    evidence[evidence < _SYMPTOM] = 0.0
+    amplified = evidence[None, :] / np.sqrt(np.maximum(external, 1e-12))[:, None]
+    carried = np.where(columns.calls & (external > 0)[:, None], np.maximum(carried, np.minimum(amplified, 1.0)), 0.0)
+    total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
+    own = np.where(internal >= 1.0, internal, 0.0)
+    leaves = np.divide(external, external + own, out=np.zeros_like(own), where=external > 0) * largest
+    rate: Floats = np.divide(leaves, total, out=np.zeros_like(own), where=total > 0)
+    return carried * rate[:, None]
+
+
+def _carried(columns: Columns, abnormal: Floats, deviation: Floats) -> Floats:
+    """Share of each caller's latency or errors that each callee accounts for, in natural units, ``[s, s]``."""
     s = len(columns.services)
     carried = np.zeros((s, s))
     for role in (Role.LATENCY, Role.AVAILABILITY):
@@ -84,11 +105,7 @@ def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal
             else:
                 continue
             carried[a, b] = max(carried[a, b], share)
-    total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
-    own = np.where(internal >= 1.0, internal, 0.0)
-    leaves = np.divide(external, external + own, out=np.zeros(s), where=external > 0) * largest
-    rate: Floats = np.divide(leaves, total, out=np.zeros(s), where=total > 0)
-    return carried * rate[:, None]
+    return carried
 
 
 def _absorb(P: Floats, start: Floats) -> Floats:

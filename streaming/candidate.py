@@ -10,7 +10,8 @@ __all__ = ["Candidate"]
 
 Floats = NDArray[np.float64]
 
-SUFFERING = 2.0  # a KPI this abnormal in its bad direction opens an incident
+SUFFERING = 6.0  # times the one-in-a-hundred event of quiet time: users notice, and a surge does not reach it
+AILING = 2.0  # from here on its suffering is counted as begun
 LONGEST = 40  # rows of the KPI's window
 
 
@@ -25,25 +26,39 @@ class Candidate:
         The KPIs in quiet time, as `KpiWatch` takes them; without KPIs no trial is needed.
     left
         Rows for which it stays a candidate.
+    ailing
+        Rows in a row on which a KPI has been unwell.
     """
 
     def __init__(
-        self, *, back: int, history: Floats, restarts: NDArray[np.bool_], sign: NDArray[np.int64], left: int = 0
+        self,
+        *,
+        back: int,
+        history: Floats,
+        restarts: NDArray[np.bool_],
+        sign: NDArray[np.int64],
+        left: int = 0,
+        ailing: int = 0,
     ) -> None:
         self.back = back
         self.left = left
+        self.ailing = ailing
         self.history = history
         self.restarts = restarts
         self.sign = sign
         self._watch = KpiWatch(history=history, restarts=restarts, sign=sign) if len(sign) else None
 
     def suffers(self, window: Floats) -> bool:
-        """Whether a KPI suffers in the rows since the onset (``float64[W, k]``)."""
-        return self._watch is not None and self._watch.suffering(window[-LONGEST:]) >= SUFFERING
+        """Whether a KPI suffers in the rows since the onset (``float64[W, k]``), of which the last one is new."""
+        if self._watch is None:
+            return False
+        suffering = self._watch.suffering(window[-LONGEST:])
+        self.ailing = self.ailing + 1 if suffering >= AILING else 0
+        return suffering >= SUFFERING
 
     def snapshot(self) -> Snapshot:
         """Copy the candidate."""
-        fields = ("back", "left", "history", "restarts", "sign")
+        fields = ("back", "left", "ailing", "history", "restarts", "sign")
         return {name: np.copy(v) if isinstance(v := getattr(self, name), np.ndarray) else v for name in fields}
 
     @classmethod
@@ -52,6 +67,7 @@ class Candidate:
         return cls(
             back=int(snapshot["back"]),
             left=int(snapshot["left"]),
+            ailing=int(snapshot["ailing"]),
             history=np.asarray(snapshot["history"]),
             restarts=np.asarray(snapshot["restarts"]),
             sign=np.asarray(snapshot["sign"]),

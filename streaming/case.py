@@ -21,7 +21,7 @@ from .records import Incident
 
 __all__ = ["LONGEST", "Batch", "Case", "CaseConfig"]
 
-LONGEST = 40  # rows of a window; what comes later carries no weight
+LONGEST = 40  # rows of a window after its (later) start; what comes after carries no weight
 RECENT = 5  # rows that decide whether a metric is back in its usual range
 ABNORMAL = 2.0  # a metric counts as changed from here on
 RETURNED = 0.5  # so large a share of the changed metrics must be back; memory may stay where a restart left it
@@ -79,7 +79,8 @@ class Case:
         self.diagnosis = diagnosis
         self.coral = coral
         self.suspects = suspects
-        self.window = past.window[:LONGEST]
+        self.longest = past.late + LONGEST
+        self.window = past.window[: self.longest]
         self.recent = past.window[-RECENT:]
         self.rows = 0  # since it was opened
         self.batches = 0
@@ -95,7 +96,7 @@ class Case:
     @property
     def growing(self) -> bool:
         """Whether the next row still enters the window."""
-        return len(self.window) < LONGEST
+        return len(self.window) < self.longest
 
     def feed(self, row: Rows) -> Batch | None:
         """Take the next row (``float32[d]``); a due batch comes back ranked."""
@@ -106,7 +107,7 @@ class Case:
         if growing:
             self.window = np.vstack([self.window, row])
         self.quiet = self.quiet + 1 if self._returned() else 0
-        due = self.rows % self.config.batch_rows == 0 or len(self.window) == LONGEST
+        due = self.rows % self.config.batch_rows == 0 or not self.growing
         return self.rank(self.window[-self.config.batch_rows :]) if growing and due else None
 
     def rank(self, fresh: Rows) -> Batch:
@@ -134,6 +135,7 @@ class Case:
             "history": self.past.history,
             "restarts": self.past.restarts,
             "jumped": self.past.jumped,
+            "late": self.past.late,
             "suspects": self.suspects,
             "window": self.window,
             "recent": self.recent,

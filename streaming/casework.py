@@ -124,6 +124,7 @@ class Casework:
             restarts=np.asarray(snapshot["restarts"]),
             window=np.asarray(snapshot["window"]),
             jumped=bool(snapshot["jumped"]),
+            late=int(snapshot["late"]),
         )
         suspects = np.asarray(snapshot["suspects"])
         columns = describe([s.name for s in series[: past.history.shape[1]]], self.config.edges)
@@ -160,6 +161,7 @@ class Casework:
             restart=self.config.restart,
             by_walk=self.config.ranking == "walk",
             anchor=past.window[0].astype(np.float64) if past.jumped else None,
+            late=past.late,
         )
 
     def _new_coral(self) -> Coral:

@@ -12,6 +12,7 @@ __all__ = ["EARLY", "Past", "Rows", "look_back"]
 Rows: TypeAlias = NDArray[np.float32]
 
 EARLY = 2  # rows before the onset that belong to the window: an onset found late costs more than one found early
+_APART = 10  # rows between two starts that are worth telling apart
 _LEAST = 30  # quiet rows below which the rows of older incidents must do as well
 
 
@@ -22,10 +23,14 @@ class Past(NamedTuple):
     restarts: NDArray[np.bool_]  # [n], rows before which time jumped
     window: Rows  # [w, d], from `EARLY` rows before the onset to the newest row
     jumped: bool  # whether time jumped between the two
+    late: int  # rows of the window before a second, later start; 0: none
 
 
-def look_back(ring: Ring, back: int, step: float) -> Past:
-    """Cut the ring `back` rows before its newest row; rows of another stretch of time are no part of the window."""
+def look_back(ring: Ring, back: int, step: float, *, later: int = 0) -> Past:
+    """Cut the ring `back` rows before its newest row, with a second start `later` rows before it (0: none).
+
+    Rows of another stretch of time are no part of the window.
+    """
     times, quiet = ring.times(), ring.quiet()
     first = max(len(ring) - (back + 1 + EARLY), 0)
     jumps = _jumps(times, step)
@@ -33,11 +38,13 @@ def look_back(ring: Ring, back: int, step: float) -> Past:
         first += 1 + int(inside[-1])
     kept = quiet[:first] if quiet[:first].sum() >= _LEAST else np.ones(first, np.bool_)
     values = ring.values()
+    late = len(ring) - later - first if later else 0
     return Past(
         history=values[:first][kept],
         restarts=_jumps(times[:first][kept], step),
         window=values[first:].copy(),
         jumped=bool(jumps[first]),
+        late=late if late >= _APART else 0,
     )
 
 

@@ -29,6 +29,7 @@ from .verdicts import shares
 
 __all__ = ["Pipeline"]
 
+LEAD = 10  # rows by which a cause may precede the KPI in the later of the two windows
 CONTEXT = 60  # rows before the window that are kept as evidence
 STIMULI: dict[str, Stimulus] = {
     "acknowledge": "acknowledge",
@@ -199,9 +200,10 @@ class Pipeline:
         return False
 
     def _open(self, triggered: Triggered | None) -> Iterator[Triggered | Ranked | Changed]:
-        back = self.candidate.back if self.candidate else 0
-        self.candidate = None
-        past = look_back(self.ring, back, self.config.step)
+        candidate, self.candidate = self.candidate, None
+        back = candidate.back if candidate else 0
+        later = candidate.ailing + LEAD if candidate and candidate.ailing else 0
+        past = look_back(self.ring, back, self.config.step, later=later)
         onset = float(self.ring.times()[-1 - min(back, len(past.window) - 1)])
         events = list(self.work.open(past, onset, self.time))
         self.ring.mark(len(past.window), quiet=False)
