@@ -35,9 +35,11 @@ def time_axis(**more: Any) -> Option:
     """An axis of time, 24 hours, in UTC (with `base`, which sets ``useUTC``)."""
     label = {
         "hideOverlap": True,
+        "showMinLabel": False,
+        "showMaxLabel": False,
         "formatter": {
-            "year": "{yyyy}",
-            "month": "{yyyy}-{MM}",
+            "year": "{yyyy}-{MM}-{dd}",
+            "month": "{yyyy}-{MM}-{dd}",
             "day": "{MM}-{dd}",
             "hour": "{HH}:{mm}",
             "minute": "{HH}:{mm}",
@@ -60,12 +62,15 @@ def base(table: pl.DataFrame | None = None, **more: Any) -> Option:
     return option | more
 
 
-def line(name: str, x: str = "time", **more: Any) -> Option:
-    """A line that reads the column `name` of the chart's table; it has a gap where there is no value."""
+def line(name: str, x: str = "time", *, y: str | None = None, **more: Any) -> Option:
+    """A line through the column `y` (if None: `name`) of the chart's table; it has a gap where there is no value.
+
+    The tooltip shows the column `name`, so a line may be drawn on a scale of its own and still tell its value.
+    """
     return {
         "type": "line",
         "name": name,
-        "encode": {"x": x, "y": name, "tooltip": [name]},
+        "encode": {"x": x, "y": y or name, "tooltip": [name]},
         "showSymbol": False,
         "connectNulls": False,
         "emphasis": {"focus": "series"},

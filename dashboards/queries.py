@@ -121,7 +121,8 @@ def deviation(values: pl.DataFrame, quiet_until: float | None = None) -> pl.Data
     """Each series as its distance from its usual value, in spreads, so that metrics of any unit share one axis.
 
     Usual is the median and spread the width from the 10th to the 90th percentile over 2.56 (a Gaussian's
-    standard deviation), over the rows before `quiet_until`, or over all if fewer than 30 are quiet.
+    standard deviation), over the rows before `quiet_until`, or over all if fewer than 30 are quiet. A series
+    that is constant there is measured by its standard deviation over all rows, and one that never moves is 0.
     """
     quiet = values
     if quiet_until is not None:

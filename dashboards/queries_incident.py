@@ -9,7 +9,7 @@ from headwater.streaming.reader import Reader
 from headwater.streaming.records import Changed, Incident, Ranked, Series, Triggered
 
 from .queries import TIME, table
-from .words import number, percent
+from .words import clock, number, percent
 
 __all__ = ["batches", "edges", "evidence", "leaders", "metrics", "services", "timeline", "usual"]
 
@@ -115,7 +115,7 @@ def timeline(events: Sequence[Triggered | Ranked | Changed]) -> pl.DataFrame:
                 rows.append((event.time, f"batch {event.batch}", f"{first} ranks first, {event.rca}", ""))
         elif isinstance(event, Triggered):
             names = ", ".join(name for name, _ in event.metrics[:3])
-            rows.append((event.time, "trigger", f"{event.channel} score {number(event.score)}: {names}", ""))
+            rows.append((event.time, "trigger", f"{event.channel}, strength {number(event.score)}: {names}", ""))
         elif event.action != "ranked":
             rows.append((event.time, event.action, event.note or _sentence(event.incident), event.by))
     times = np.array([row[0] for row in rows], dtype=np.float64)
@@ -126,7 +126,7 @@ def timeline(events: Sequence[Triggered | Ranked | Changed]) -> pl.DataFrame:
 def _sentence(incident: Incident) -> str:
     if incident.cause:
         return f"likely cause {incident.cause.replace('|', ' ')}"
-    return f"{len(incident.changed)} metrics changed"
+    return f"{len(incident.changed)} metrics changed" if incident.changed else f"onset {clock(incident.onset)} UTC"
 
 
 def evidence(reader: Reader, system: str, incident: str) -> pl.DataFrame:

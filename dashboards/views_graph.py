@@ -36,16 +36,20 @@ class Drawing(NamedTuple):
 
 def draw(edges: Sequence[Edge], roles: Mapping[str, Role], path: Sequence[str], *, whole: bool = False) -> Drawing:
     """The path and its neighbourhood, or with `whole` every node, causes left and effects right."""
-    weights = {(e.cause, e.effect): e.weight for e in edges if e.cause != e.effect}
-    everyone = list(dict.fromkeys([*path, *roles, *(name for edge in weights for name in edge)]))
-    shown = everyone if whole else focus(weights, path, roles)
+    strongest = sorted((e for e in edges if e.cause != e.effect), key=lambda e: -abs(e.weight))
+    weights = {(e.cause, e.effect): e.weight for e in strongest}
+    named = [name for name, role in roles.items() if role == "cause"]
+    everyone = list(dict.fromkeys([*path, *named, *(name for edge in weights for name in edge)]))
+    spine = {*path, *named}
+    shown = everyone if whole else focus(weights, path, named)
+    inside = [
+        e for e in strongest if {e.cause, e.effect} <= set(shown) and (whole or e.cause in spine or e.effect in spine)
+    ][:EDGES]
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(shown)
-    strongest = sorted((e for e in edges if e.cause != e.effect), key=lambda e: -abs(e.weight))
-    inside = [e for e in strongest if e.cause in graph and e.effect in graph][:EDGES]
     graph.add_edges_from((e.cause, e.effect) for e in inside)
     steps = list(pairwise(path))
-    graph.add_edges_from(step for step in steps)
+    graph.add_edges_from(steps)
     places = positions(graph, path)
     heights = [y for _, y in places.values()]
     height = int(max(heights, default=0.0) - min(heights, default=0.0) + 2 * ROW)

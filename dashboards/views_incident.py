@@ -20,8 +20,10 @@ __all__ = [
     "commands",
     "evidence_chart",
     "facts",
+    "kpis",
     "label",
     "leaders_chart",
+    "origin",
     "roles",
     "shown",
     "verdict",
@@ -122,11 +124,23 @@ def badges(incident: Incident, late: bool) -> list[Badge]:
     return found + ([Badge("found late", "gray", "Found while a backlog was worked off.")] if late else [])
 
 
+def kpis(incident: Incident) -> list[str]:
+    """Names of the KPIs that the walk started from; none: it started from the joint anomaly."""
+    return [name.strip() for name in incident.kpi.split(",") if name.strip()]
+
+
+def origin(incident: Incident) -> str:
+    """Where the walk to the cause started."""
+    if not incident.kpi:
+        return "No KPI configured: the walk started from the joint anomaly. Name one with [system] kpi."
+    return f"The walk started from {' and '.join(label(name) for name in kpis(incident))}."
+
+
 def roles(incident: Incident, ranked: Ranked | None) -> dict[str, Role]:
     """Part that each named metric plays. Whatever is not here is ``other``."""
     path = ranked.path if ranked is not None and ranked.path else incident.path
     found: dict[str, Role] = dict.fromkeys(path, "path")
-    found |= dict.fromkeys([incident.kpi] if incident.kpi else path[-1:], "symptom")
+    found |= dict.fromkeys([*path[-1:], *kpis(incident)], "symptom")
     if incident.cause:
         found[incident.cause] = "cause"
     return found
@@ -210,7 +224,7 @@ def evidence_chart(window: pl.DataFrame, name: str, *, onset: float, usual: floa
         marks.append(
             {
                 "yAxis": usual,
-                "label": {"formatter": "usual", "position": "insideEndBottom"},
+                "label": {"formatter": "usual", "position": "insideEndTop"},
                 "lineStyle": {"type": "dashed"},
             }
         )
@@ -224,7 +238,7 @@ def evidence_chart(window: pl.DataFrame, name: str, *, onset: float, usual: floa
     }
     return base(
         window.select("time", name),
-        grid={"left": 4, "right": 12, "top": 22, "bottom": 4, "containLabel": True},
+        grid={"left": 4, "right": 26, "top": 22, "bottom": 4, "containLabel": True},
         xAxis=time_axis(splitNumber=3),
         yAxis={"type": "value", "scale": True, "splitNumber": 3},
         series=[shown],

@@ -5,16 +5,31 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
+import polars.selectors as cs
 
 from headwater.streaming.records import Incident, Triggered
 
 from .charts import CAUSE, MUTED, THRESHOLD, Option, base, dash, line, millis, time_axis
 from .words import clock, moment, number, percent
 
-__all__ = ["BRIGHT", "Chosen", "Overlay", "choose", "main_chart", "nearness", "score_chart", "trigger_rows", "why"]
+__all__ = [
+    "BRIGHT",
+    "Chosen",
+    "Overlay",
+    "choose",
+    "main_chart",
+    "nearness",
+    "scaled",
+    "score_chart",
+    "trigger_rows",
+    "why",
+]
 
 BRIGHT, GREY = 20, 40
 FLOOR = 0.01  # a logarithmic axis has no zero
+LINEAR = 5.0  # scores beyond it need a logarithmic axis
+STEPS = (0, *(sign * step for sign in (-1, 1) for step in (3, 10, 30, 100, 1_000, 10_000, 100_000)))
+SOFT = 4.0  # spreads up to which distances are drawn to scale
 
 
 class Chosen(NamedTuple):
@@ -46,28 +61,76 @@ def choose(standing: pl.DataFrame, changed: Sequence[str], picked: Sequence[str]
     return Chosen(bright, [m for m in known if m not in bright][:GREY])
 
 
-def main_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay, unit: str) -> Option:
-    """The values of the chosen series, bright over grey, with incidents as spans and triggers as marks."""
+def scaled(values: pl.DataFrame, deviations: pl.DataFrame, bright: Sequence[str]) -> pl.DataFrame:
+    """Table of the main chart by distance: ``name~`` is what is drawn, and of the bright series also the value itself.
+
+    asinh(z / 4) is a line up to about four spreads and a logarithm beyond: ordinary noise keeps its shape, and a
+    metric that is a thousand spreads off does not press the others flat.
+    """
+    drawn = deviations.select("time", (pl.exclude("time") / SOFT).arcsinh().name.suffix("~"))
+    return drawn.with_columns(values.select(bright))
+
+
+def main_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay, unit: str | None) -> Option:
+    """The chosen series, bright over grey, with incidents as spans and triggers as marks.
+
+    With `unit` None the table is that of `scaled`: lines by distance from usual, tooltips with the values.
+    """
+    mark = "~" if unit is None else ""
     grey = {"color": MUTED, "width": 1, "opacity": 0.35}
     series = [
-        line(n, lineStyle=grey, itemStyle={"color": MUTED}, tooltip={"show": False}, silent=True, z=1)
+        line(f"{n}{mark}", lineStyle=grey, itemStyle={"color": MUTED}, tooltip={"show": False}, silent=True, z=1)
         for n in chosen.grey
     ]
     for k, name in enumerate(chosen.bright):
-        series.append(line(name, lineStyle={"width": 2, "type": dash(k)}, z=3))
+        series.append(line(name, y=f"{name}{mark}", lineStyle={"width": 2, "type": dash(k)}, z=3))
+    axis: Option = {"type": "value", "name": unit, "scale": True, "nameTextStyle": {"align": "left"}}
+    overlaid = _marks(table, overlay)
+    if unit is None:
+        axis, steps = _distances(table)
+        overlaid = [{"type": "line", "name": "steps", "data": [], "markLine": steps}, *overlaid]
+    contained = {"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True}
     return base(
         table,
-        grid={"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True},
+        grid=contained if unit is not None else {"left": 56, "right": 16, "top": 76, "bottom": 28},
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": list(chosen.bright)},
         xAxis=time_axis(**_bounds(table)),
-        yAxis=[{"type": "value", "name": unit, "scale": True, "nameTextStyle": {"align": "left"}}, _rail()],
-        series=[*series, _marks(table, overlay)],
+        yAxis=[axis, _rail()],
+        series=[*series, *overlaid],
     )
 
 
+def _distances(table: pl.DataFrame) -> tuple[Option, Option]:
+    """The axis of `scaled`, whose own labels would be arcsines, and the lines that stand in for them."""
+    ends = table.select(pl.min_horizontal(cs.ends_with("~").min()), high=pl.max_horizontal(cs.ends_with("~").max()))
+    low, high = ((float(end) if end is not None else 0.0) for end in ends.row(0))
+    low, high = min(low, -math.asinh(1)), max(high, math.asinh(1))
+    shown = [s for s in STEPS if low <= math.asinh(s / SOFT) <= high]
+    axis = {
+        "type": "value",
+        "name": "spreads from usual",
+        "min": low,
+        "max": high,
+        "axisLabel": {"show": False},
+        "splitLine": {"show": False},
+        "nameTextStyle": {"align": "left"},
+    }
+    lines = {
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"color": MUTED, "opacity": 0.3, "type": "solid", "width": 1},
+        "label": {"position": "start", "color": MUTED, "opacity": 1},
+        "data": [{"yAxis": math.asinh(s / SOFT), "label": {"formatter": f"{s:+,d}" if s else "0"}} for s in shown],
+    }
+    return axis, lines
+
+
 def score_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay) -> Option:
-    """Scores over their threshold on a logarithmic axis; at 1 a metric alarms. The joint score is the thick line."""
-    floored = table.with_columns(pl.exclude("time").clip(lower_bound=FLOOR))
+    """Scores over their threshold; at 1 a metric triggers. The joint score is the thick line.
+
+    The axis is linear as long as it fits: most scores start again from 0 after a trigger. It is logarithmic where
+    one grows beyond `LINEAR`.
+    """
     series = [line("joint", lineStyle={"width": 3, "color": MUTED}, itemStyle={"color": MUTED}, z=2)]
     for k, name in enumerate(chosen.bright):
         series.append(line(name, lineStyle={"width": 1.5, "type": dash(k)}, z=3))
@@ -78,23 +141,18 @@ def score_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay) -> Option
         "label": {"formatter": "threshold", "position": "insideEndTop", "color": THRESHOLD},
         "data": [{"yAxis": 1}],
     }
-    peak = max((float(m) for m in floored.select(pl.exclude("time").max()).row(0) if m is not None), default=1.0)
+    peak = max((float(m) for m in table.select(pl.exclude("time").max()).row(0) if m is not None), default=0.0)
+    axis: Option = {"type": "value", "min": 0, "max": round(max(1.25, 1.1 * peak), 2)}
+    if peak > LINEAR:
+        axis = {"type": "log", "min": FLOOR, "max": 10.0 ** math.ceil(math.log10(peak))}
+        table = table.with_columns(pl.exclude("time").clip(lower_bound=FLOOR))
     return base(
-        floored,
+        table,
         grid={"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True},
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": ["joint", *chosen.bright]},
         xAxis=time_axis(**_bounds(table)),
-        yAxis=[
-            {
-                "type": "log",
-                "name": "score / threshold",
-                "min": FLOOR,
-                "max": 10.0 ** max(1, math.ceil(math.log10(peak))),
-                "nameTextStyle": {"align": "left"},
-            },
-            _rail(),
-        ],
-        series=[*series, _marks(table, overlay)],
+        yAxis=[{"name": "score / threshold", "nameTextStyle": {"align": "left"}} | axis, _rail()],
+        series=[*series, *_marks(table, overlay)],
     )
 
 
@@ -110,7 +168,7 @@ def _rail() -> Option:
     return {"type": "value", "show": False, "min": 0, "max": 1}
 
 
-def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
+def _marks(table: pl.DataFrame, overlay: Overlay) -> list[Option]:
     """A series without a line: a span for each incident and a mark for each trigger.
 
     A trigger that opened or belongs to an incident is large and filled; one that did not is small and hollow,
@@ -133,7 +191,7 @@ def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
         }
         for t in overlay.triggers
     ]
-    return {
+    marks = {
         "type": "line",
         "name": "marks",
         "yAxisIndex": 1,
@@ -141,7 +199,7 @@ def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
         "markArea": {
             "silent": True,
             "itemStyle": {"color": CAUSE, "opacity": 0.10},
-            "label": {"position": "top", "distance": 14, "color": CAUSE, "fontWeight": "bold"},
+            "label": {"position": "top", "distance": 20, "color": CAUSE, "fontWeight": "bold"},
             "data": spans,
         },
         "markPoint": {
@@ -153,6 +211,7 @@ def _marks(table: pl.DataFrame, overlay: Overlay) -> Option:
             "data": points,
         },
     }
+    return [marks]
 
 
 def _fate(trigger: Triggered) -> str:
@@ -168,12 +227,12 @@ def trigger_rows(triggers: Sequence[Triggered]) -> pl.DataFrame:
             "time (UTC)": [moment(t.time).removesuffix(" UTC") for t in newest],
             "onset (UTC)": [clock(t.onset) for t in newest],
             "channel": [t.channel for t in newest],
-            "score": [t.score for t in newest],
+            "strength": [t.score for t in newest],
             "metrics": [", ".join(f"{name} {percent(share)}" for name, share in t.metrics[:4]) for t in newest],
             "incident": [t.incident or "none" for t in newest],
             "why no incident": [t.reason for t in newest],
         },
-        schema_overrides={"score": pl.Float64},
+        schema_overrides={"strength": pl.Float64},
     )
 
 

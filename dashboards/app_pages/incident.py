@@ -18,6 +18,7 @@ __all__: list[str] = []
 BATCHES = st.column_config.NumberColumn(format="%.2f")
 BAR = st.column_config.ProgressColumn("score of the first", format="%.0f %%", min_value=0, max_value=100)
 TIME = st.column_config.DatetimeColumn("time (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+BY = st.column_config.TextColumn(width="medium")
 EVIDENCE = 9
 
 
@@ -82,8 +83,7 @@ def _card(facts: Facts) -> None:
                 if place:
                     st.markdown("→")
                 st.badge(chip.text, color=chip.color)
-        if not incident.kpi:
-            st.markdown("No KPI configured: the walk started from the joint anomaly. Name one with `[system] kpi`.")
+        st.markdown(plain(views_incident.origin(incident)))
         with st.grid(6, min_column_width=130, gap="small"):
             for fact in views_incident.facts(incident, ranked):
                 st.metric(fact.label, fact.value, help=fact.help, border=True)
@@ -105,7 +105,7 @@ def _ranking(facts: Facts) -> None:
         st.subheader("Metrics", anchor=False)
         st.dataframe(
             metrics, hide_index=True, alt="Suspected metrics, first place first",
-            column_config={"share": BAR, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
+            column_config={"share": BAR, "by": BY, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
         )  # fmt: skip
         st.markdown(
             "*abnormal*: 1 is the one-in-a-hundred event of quiet time · *explained, by*: the share that the graph "

@@ -81,10 +81,10 @@ def _open_incidents(live: Sequence[Incident]) -> None:
 
 
 def _charts(window: queries.Window, chosen: Chosen, overlay: Overlay, values: str, units: dict[str, str]) -> None:
-    shown = window.values.select("time", *chosen.bright, *chosen.grey)
+    table, unit = window.values.select("time", *chosen.bright, *chosen.grey), None
     if values == DEVIATION:
         onset = min((i.onset for i in overlay.incidents), default=None)
-        shown, unit = queries.deviation(shown, onset), "spreads from usual"
+        table = views_live.scaled(table, queries.deviation(table, onset), chosen.bright)
     else:
         unit = ", ".join(sorted({units[name] for name in chosen.bright} - {""}))
     scores = queries.thin(window.scores.select("time", "joint", *chosen.bright))
@@ -92,7 +92,7 @@ def _charts(window: queries.Window, chosen: Chosen, overlay: Overlay, values: st
     with st.container(border=True):
         st.header("Metrics", anchor=False)
         st.markdown(f"{values.capitalize()}. Bold: {len(chosen.bright)}; behind them in grey: {len(chosen.grey)}.")
-        option = views_live.main_chart(queries.thin(shown), chosen, overlay, unit)
+        option = views_live.main_chart(queries.thin(table), chosen, overlay, unit)
         frame.chart(option, f"Metrics over time; those that stand out: {changed}", "values-chart", 380)
     with st.container(border=True):
         st.header("Scores", anchor=False)

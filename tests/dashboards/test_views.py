@@ -1,10 +1,13 @@
 """Tables → chart options and sentences: pure functions, read here as data."""
 
 import json
+import math
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 
 from headwater.dashboards import queries, views_graph, views_incident, views_live, views_status
@@ -97,7 +100,9 @@ def live_options(reader: Reader) -> tuple[Chosen, dict[str, Any], dict[str, Any]
     window = queries.window(reader, story.SYSTEM, since, until)
     overlay = Overlay(reader.incidents(story.SYSTEM), queries.triggers(reader, story.SYSTEM, since, until))
     chosen = views_live.choose(queries.standing(window.scores), reader.incident("INC-2").changed, [], [])
-    main = views_live.main_chart(queries.thin(window.values), chosen, overlay, "spreads")
+    shown = window.values.select("time", *chosen.bright, *chosen.grey)
+    table = views_live.scaled(shown, queries.deviation(shown, story.ONSET), chosen.bright)
+    main = views_live.main_chart(queries.thin(table), chosen, overlay, None)
     return chosen, main, views_live.score_chart(queries.thin(window.scores), chosen, overlay)
 
 
@@ -106,11 +111,30 @@ def test_main_chart_draws_changed_metrics_bold_over_grey_ones(reader: Reader) ->
     by_name = {s["name"]: s for s in option["series"]}
     assert chosen.bright[:2] == list(reader.incident("INC-2").changed[:2])
     assert {by_name[n]["lineStyle"]["width"] for n in chosen.bright} == {2}
-    assert {by_name[n]["lineStyle"]["width"] for n in chosen.grey} == {1}
+    assert {by_name[f"{n}~"]["lineStyle"]["width"] for n in chosen.grey} == {1}
     assert option["legend"]["data"] == chosen.bright
     assert option["animation"] is False
     assert option["useUTC"] is True
     assert option["dataset"]["source"].height <= queries.POINTS
+
+
+def test_a_line_is_drawn_by_distance_and_its_tooltip_tells_the_value(reader: Reader) -> None:
+    _, option, _ = live_options(reader)
+    name = story.PATH[0]
+    drawn = next(s for s in option["series"] if s["name"] == name)
+    assert drawn["encode"] == {"x": "time", "y": f"{name}~", "tooltip": [name]}
+    table = option["dataset"]["source"]
+    assert table[name].max() == pytest.approx(story.values()[:, story.NAMES.index(name)].max(), rel=1e-6)
+    steps = {m["label"]["formatter"]: m["yAxis"] for m in option["series"][-2]["markLine"]["data"]}
+    assert steps["+10"] == pytest.approx(math.asinh(10 / 4))
+    assert option["yAxis"][0]["max"] == table.select(pl.max_horizontal(cs.ends_with("~").max())).item()
+
+
+def test_values_in_their_own_unit_are_drawn_as_they_are(reader: Reader) -> None:
+    window = queries.window(reader, story.SYSTEM, story.START, story.START + 300)
+    option = views_live.main_chart(window.values, Chosen(["db|latency_p99"], []), Overlay(), "ms")
+    assert option["series"][0]["encode"]["y"] == "db|latency_p99"
+    assert option["yAxis"][0]["name"] == "ms"
 
 
 def test_triggers_without_an_incident_are_small_and_say_why(reader: Reader) -> None:
@@ -134,7 +158,10 @@ def test_incident_spans_start_at_the_onset_and_an_open_one_reaches_the_edge(read
     assert (second[0]["name"], second[1]["xAxis"]) == ("INC-1", round((story.START + 330) * 1e3))
 
 
-def test_score_chart_has_its_threshold_at_one_and_no_zero_on_its_axis(reader: Reader) -> None:
+def test_score_chart_is_linear_until_a_score_outgrows_it(reader: Reader) -> None:
+    table = queries.table(np.arange(2.0), np.array([[0.0], [0.8]], np.float32), ["joint"])
+    axis = views_live.score_chart(table, Chosen([], []), Overlay())["yAxis"][0]
+    assert (axis["type"], axis["min"], axis["max"]) == ("value", 0, 1.25)
     _, _, option = live_options(reader)
     assert option["series"][0]["markLine"]["data"] == [{"yAxis": 1}]
     assert option["yAxis"][0]["type"] == "log"
@@ -204,6 +231,16 @@ def test_without_a_kpi_the_last_of_the_path_is_the_symptom(reader: Reader) -> No
     incident, ranked = newest(reader)
     roles = views_incident.roles(msgspec.structs.replace(incident, kpi=""), ranked)
     assert roles[story.PATH[-1]] == "symptom"
+
+
+def test_several_kpis_are_all_named_and_only_those_in_the_graph_are_drawn(reader: Reader) -> None:
+    incident, ranked = newest(reader)
+    incident = msgspec.structs.replace(incident, kpi=f"{story.PATH[-1]}, far|away")
+    roles = views_incident.roles(incident, ranked)
+    assert (roles[story.PATH[-1]], roles["far|away"]) == ("symptom", "symptom")
+    assert views_incident.origin(incident) == "The walk started from gateway · ttft_p95 and far · away."
+    (series,) = views_graph.draw(ranked.edges, roles, ranked.path).option["baseOption"]["series"]
+    assert "far|away" not in {node["name"] for node in series["data"]}
 
 
 def graph(reader: Reader, *, whole: bool = False) -> views_graph.Drawing:
