@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 CONFIDENCE = 1.64  # one-sided 95 % of the mean excess, which a short base knows only roughly
 FOLDS = 5
 JOINT_FLOOR = 2.0
-METRIC_FLOOR = 1.25 * METRIC_CLIP  # at least two wild rows
+WILD = 0.003  # share of rows in which a heavy-tailed metric may say all that one row may say
 SMALLEST_UNIT = 0.05  # of a squared standard deviation: a metric that hardly moves is not infinitely surprising
 
 
@@ -45,8 +45,9 @@ def fit_tail(tops: Array, rows: int) -> Tail:
     """Exponential tail above the 80 % quantile of the excursion maxima seen in `rows` rows."""
     if len(tops) == 0:
         return Tail(0.0, 1.0, 1.0 / max(rows, 1))
-    start = float(np.quantile(tops, 0.8))
-    above = tops[tops > start] - start
+    tops = np.sort(tops)
+    start = float(tops[(4 * len(tops) - 1) // 5])
+    above = tops[np.searchsorted(tops, start, side="right") :] - start
     if len(above) == 0:
         return Tail(start, max(start, 1.0), 1.0 / max(rows, 1))
     excess = float(above.mean()) * (1.0 + CONFIDENCE * len(above) ** -0.5)
@@ -56,6 +57,14 @@ def fit_tail(tops: Array, rows: int) -> Tail:
 def threshold(tail: Tail, false_alarms: float, floor: float) -> float:
     """Level that quiet rows pass `false_alarms` times per row, and never below `floor`."""
     return max(floor, tail.start + tail.excess * max(0.0, float(np.log(tail.rate / false_alarms))))
+
+
+def lone_rows(clip: float) -> Tail:
+    """Tail of a metric whose wild rows come independently of each other: what a short base may not have shown.
+
+    Each further row that is wild before the CUSUM has sunk back adds ``clip - 1``, with odds of ``WILD * clip``.
+    """
+    return Tail(clip - 1.0, (clip - 1.0) / -float(np.log(WILD * clip)), WILD)
 
 
 def silence(tail: Array, level: Array) -> Array:
@@ -91,7 +100,7 @@ def _directions(gram: Array, rank: int, whole: bool) -> tuple[Array, Array]:
     return predictor(U), complement(U) if whole else np.empty((0, len(U)))
 
 
-def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: tuple[float, float]) -> Quiet:
+def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: float) -> Quiet:
     """Learn a base from quiet `rows`, ``float64[T, d]``.
 
     Parameters
@@ -103,7 +112,7 @@ def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: tu
     whole
         Energy of the whole window (CORAL eq. 1-4) instead of the newest sample's share.
     alarms
-        False alarms per row allowed to the joint CUSUM and to each metric's; 0 switches a channel off.
+        False alarms per row allowed to the joint CUSUM, and again to those of the metrics together.
     """
     mean, scale, count = _scales(rows)
     usable = count >= 3 * window
@@ -112,31 +121,38 @@ def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: tu
     gram = grams.sum(axis=0)
     rank = choose_rank(Z, window) if rank is None else rank
     ahead, filters = _directions(gram, rank, whole)
-    free = energies(rows, mean, scale, np.full(len(mean), np.inf), ahead, filters)
+    free, repeats = energies(rows, mean, scale, np.full(len(mean), np.inf), ahead, filters)
     limit = echo_limit(np.maximum(_quantile(free), SMALLEST_UNIT), scale, whole)
-    fold = np.minimum(np.arange(len(rows)) // window, len(grams) - 1) * FOLDS // max(len(grams), 1)
     held_out = np.empty_like(free)
-    for k in range(FOLDS):
-        rest = gram - grams[fold[::window][: len(grams)] == k].sum(axis=0)
-        e = energies(rows, mean, scale, limit, *_directions(rest, rank, whole))
-        held_out[fold == k] = e[fold == k]
+    for blocks in np.array_split(np.arange(len(grams)), min(FOLDS, len(grams))):
+        start, stop = blocks[0] * window, (blocks[-1] + 1) * window if blocks[-1] + 1 < len(grams) else len(rows)
+        run_up = max(0, start - 3 * window)
+        directions = _directions(gram - grams[blocks].sum(axis=0), rank, whole)
+        held_out[start:stop] = energies(rows[run_up:stop], mean, scale, limit, *directions)[0][start - run_up :]
     unit = np.where(usable, np.maximum(_quantile(held_out), SMALLEST_UNIT), np.nan)
-    return _thresholds(rows, held_out, Base(mean, scale, unit, unit, ahead, filters, np.full(3, np.nan)), alarms)
+    return _thresholds(
+        rows, held_out, repeats, Base(mean, scale, unit, unit, ahead, filters, np.full(3, np.nan)), alarms
+    )
 
 
-def _thresholds(rows: Block, held_out: Array, base: Base, alarms: tuple[float, float]) -> Quiet:
+def _thresholds(rows: Block, held_out: Array, repeats: NDArray[np.bool_], base: Base, alarms: float) -> Quiet:
     """Add what the CUSUMs of the held-out energies say: their tails and thresholds."""
     distinct = 1 + int(np.any(np.diff(np.nan_to_num(rows), axis=0) != 0.0, axis=1).sum())
     short = 600.0 / distinct  # a short base, or one that repeats its rows, has seen little
     d = len(base.mean)
     tails, bound = np.full((3, d), np.nan), np.full(d, np.nan)
-    for n in np.flatnonzero(~np.isnan(base.unit)):
+    known = np.flatnonzero(~np.isnan(base.unit))
+    floor = short + threshold(lone_rows(METRIC_CLIP), alarms / max(1, len(known)), 0.0)
+    for n in known:
         g = held_out[:, n] / base.unit[n]
-        tails[:, n] = tail = fit_tail(maxima(cusum(g, METRIC_CLIP)), int((~np.isnan(g)).sum()))
-        bound[n] = threshold(Tail(*tail), alarms[1], METRIC_FLOOR + short) if alarms[1] else np.inf
+        tail = fit_tail(maxima(cusum(g, METRIC_CLIP, repeats[:, n])), int((~np.isnan(g)).sum()))
+        tails[:, n] = tail
+        bound[n] = threshold(tail, alarms / len(known), floor)
     sums = joint_energy(held_out, base.unit)
     c = np.maximum(_quantile(sums), 1e-9)
-    joint_tail = fit_tail(maxima(cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP)), len(rows))
-    h = threshold(joint_tail, alarms[0], JOINT_FLOOR + short) if alarms[0] else np.inf
+    joint_tail = fit_tail(
+        maxima(cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP, np.zeros(len(rows), np.bool_))), len(rows)
+    )
+    h = threshold(joint_tail, alarms, JOINT_FLOOR + short)
     learned = base._replace(bound=bound, joint=np.array([c[0], c[1], h]))
     return Quiet(learned, tails, np.array(joint_tail))

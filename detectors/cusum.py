@@ -1,9 +1,12 @@
 """CUSUM over energies: one for each metric and one for all of them together, row after row.
 
-With the energy of metric n in units of its own quiet 99 % quantile, ``g_n(t)``, and kappa the most that one row may
-say, ``W_n(t) = max(0, W_n(t-1) + min(g_n(t), kappa) - 1)``; the joint one runs on the mean of two sums over
-the metrics, each in units of its quiet 99 % quantile c: of the plain energies (CORAL eq. 1-4: ``D_t / c`` there) and
-of the energies in units of what each metric does on its own.
+With ``g_n(t)`` the energy of metric n over its own quiet 99 % quantile and kappa the most that one row may say,
+``W_n(t) = max(0, W_n(t-1) + min(g_n(t), kappa) - 1)``. The joint CUSUM runs the same way on the mean of two sums
+over the metrics, each over its quiet 99 % quantile c: of the plain energies (CORAL eq. 2-3 is ``D(t) / c`` of it)
+and of the ``g_n``, so that neither metrics that span much nor metrics that seldom move are overlooked.
+
+An alarm latches its CUSUM: it says so once, and is armed again when it has sunk back to zero. Nothing is blind
+meanwhile: the other metrics and the joint CUSUM, without what has been declared, go on against the same base.
 """
 
 from typing import NamedTuple
@@ -15,15 +18,18 @@ from headwater.online import Block, kernel
 
 from .mssa import energy, push
 
-__all__ = ["Base", "Evidence", "Recent", "Watch", "cusum", "echo_limit", "joint_energy", "maxima", "watch"]
+__all__ = ["Base", "Evidence", "Recent", "Watch", "climb", "cusum", "echo_limit", "joint_energy", "maxima", "watch"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-METRIC_CLIP = 8.0  # the most that one row of one metric says: a lone wild sample stays below any threshold
-JOINT_CLIP = 20.0  # the most that one row of all metrics says
-SHARE_CLIP = 20.0  # the most that one metric adds to the joint energy, in its own units ...
-SPAN_CLIP = 100.0  # ... and in squared standard deviations
-ECHO = 2.0  # how far, in quiet 99 % errors, a sample may pull the predictions of the next rows
+METRIC_CLIP = 6.0  # kappa of a metric: a lone wild sample is below every threshold
+JOINT_CLIP = 20.0  # kappa of the joint CUSUM
+SHARE_CLIP = 20.0  # the most that one metric adds to the sum of g_n ...
+SPAN_CLIP = 100.0  # ... and to the sum of plain energies
+REPEAT = 0.2  # weight of a sample that repeats the one before: held values are one piece of news
+REARM = 3.0  # where a latched CUSUM starts to sink from: three quiet rows at least
+HABIT = 1.5  # factor on a metric's threshold at each of its alarms; refreshes of the base take it back
+ECHO = 2.0  # how far, in quiet 99 % errors, one sample may pull the predictions of the next rows
 
 
 class Base(NamedTuple):
@@ -35,20 +41,20 @@ class Base(NamedTuple):
     bound: Array  # [d] threshold of the metric's CUSUM
     ahead: Array  # [L - 1] prediction one step ahead
     filters: Array  # [L - r, L] complement of the signal subspace; [0, L]: the newest sample's share only
-    joint: Array  # [3] 99 % quantiles of both joint energies, threshold of the joint CUSUM
+    joint: Array  # [3] 99 % quantiles of both sums, threshold of the joint CUSUM
 
 
 class Watch(NamedTuple):
     """Where the watch stands: all that the next row needs."""
 
     window: Array  # [d, L] the newest present samples
-    started: NDArray[np.bool_]  # [d] the window holds samples
-    W: Array  # [d]
+    last: Array  # [d] the newest one as it was; NaN: the window is empty
+    height: Array  # [d] W
     age: Counts  # [d] rows since W was zero
     muted: Counts  # [d] rows since the metric's alarm; 0: armed
     before: Array  # [d] the level at the onset
-    peak: Array  # [d] the largest departure from it
-    joint_W: Array  # [1]
+    peak: Array  # [d] the largest departure from it since, in standard deviations
+    joint_height: Array  # [1]
     joint_age: Counts  # [1]
     joint_muted: Counts  # [1]
 
@@ -64,23 +70,38 @@ class Recent(NamedTuple):
 class Evidence(NamedTuple):
     """What each row showed."""
 
-    joint: Array  # [T]
-    scores: Array  # [T, d]
-    alarm: NDArray[np.int8]  # [T]
-    onset: Counts  # [T]
+    joint: Array  # [T] W over its threshold; while latched, over where it sinks from
+    scores: Array  # [T, d] the same by metric
+    alarm: NDArray[np.int8]  # [T] 0 none, 1 joint, 2 metric
+    onset: Counts  # [T] rows back to the last zero of the CUSUM that fired
     metric: Counts  # [T] the metric that fired
-    contributions: Array  # [T, d]
+    height: Array  # [T] W of the CUSUM that fired
+    contributions: Array  # [T, d] `Watch.peak` at an alarm
+    sums: Array  # [T, 2] energies for the joint CUSUM
+    fate: Counts  # [T, d] 0: the sample may be learned, -1: it may not, k: neither it nor the k - 1 before it
+
+
+def echo_limit(unit: Array, scale: Array, whole: bool) -> Array:
+    """How far a sample may lie from its prediction and still enter the window as it is, in the metric's unit."""
+    return np.full(len(unit), np.inf) if whole else ECHO * np.sqrt(unit) * scale
 
 
 @kernel
-def cusum(energies: Array, clip: float) -> Array:
-    """Path of ``W_t = max(0, W_{t-1} + min(energy_t, clip) - 1)``, ``float64[T]``; NaN leaves W as it is."""
+def climb(height: float, energy: float, clip: float, repeats: bool) -> float:
+    """Next height of a CUSUM."""
+    step = min(energy, clip) - 1.0
+    return max(0.0, height + (REPEAT * step if repeats and step > 0.0 else step))
+
+
+@kernel
+def cusum(energies: Array, clip: float, repeats: NDArray[np.bool_]) -> Array:
+    """Heights of a CUSUM from zero, ``float64[T]``; NaN leaves it as it is."""
     path = np.empty(len(energies))
-    W = 0.0
+    height = 0.0
     for t in range(len(energies)):
         if not np.isnan(energies[t]):
-            W = max(0.0, W + min(energies[t], clip) - 1.0)
-        path[t] = W
+            height = climb(height, energies[t], clip, repeats[t])
+        path[t] = height
     return path
 
 
@@ -89,9 +110,9 @@ def maxima(path: Array) -> Array:
     """Height of each excursion of a CUSUM from zero."""
     tops = np.empty(len(path) + 1)
     count, top = 0, 0.0
-    for W in path:
-        if W > 0.0:
-            top = max(top, W)
+    for height in path:
+        if height > 0.0:
+            top = max(top, height)
         elif top > 0.0:
             tops[count] = top
             count, top = count + 1, 0.0
@@ -103,112 +124,117 @@ def maxima(path: Array) -> Array:
 
 @kernel
 def joint_energy(energies: Array, unit: Array) -> Array:
-    """Both sums over the metrics, ``float64[T, 2]``: of squared standard deviations, and of each metric's units."""
+    """Both sums over the metrics, ``float64[T, 2]``: of plain energies, and of energies in each metric's unit."""
     T, d = energies.shape
     sums = np.zeros((T, 2))
     for t in range(T):
         for n in range(d):
-            if not np.isnan(energies[t, n] / unit[n]):
+            g = energies[t, n] / unit[n]
+            if not np.isnan(g):
                 sums[t, 0] += min(energies[t, n], SPAN_CLIP)
-                sums[t, 1] += min(energies[t, n] / unit[n], SHARE_CLIP)
+                sums[t, 1] += min(g, SHARE_CLIP)
     return sums
 
 
-def echo_limit(unit: Array, scale: Array, whole: bool) -> Array:
-    """How far a sample may lie from its prediction and still enter the window as it is, in the metric's unit."""
-    return np.full(len(unit), np.inf) if whole else ECHO * np.sqrt(unit) * scale
+@kernel
+def _follow(n: int, X: Block, base: Base, now: Watch, out: Evidence, heard: bool, relearn: int) -> None:
+    """Judge all rows of metric n, in place: `now`, `out`, and the metric's threshold in `base`."""
+    window, mean, scale, unit = now.window[n], base.mean[n], base.scale[n], base.unit[n]
+    height, age, muted, last, before, peak = (
+        now.height[n], now.age[n], now.muted[n], now.last[n], now.before[n], now.peak[n]
+    )  # fmt: skip
+    limit = ECHO * np.sqrt(unit) * scale if len(base.filters) == 0 else np.inf
+    for t in range(len(X)):
+        x = X[t, n]
+        age += height > 0.0
+        muted += muted > 0
+        if 0 < muted <= relearn:
+            out.fate[t, n] = -1
+        if not np.isfinite(x):
+            continue
+        if np.isnan(last):
+            window[:] = x
+        armed = muted == 0
+        predicted = push(window, x, mean, base.ahead, limit if armed else np.inf)
+        e = energy(window, (x - predicted) / scale, mean, scale, base.filters)
+        if armed:  # what has been declared is no news to the joint CUSUM
+            out.sums[t, 0] += min(e, SPAN_CLIP)
+            out.sums[t, 1] += min(e / unit, SHARE_CLIP)
+        if height == 0.0:
+            before, peak, age = predicted, 0.0, 1
+        height = climb(height, e / unit, METRIC_CLIP, x == last)
+        last, peak = x, max(peak, abs(x - before) / scale)
+        out.contributions[t, n] = peak
+        if armed:
+            out.scores[t, n] = height / base.bound[n]
+            if height >= base.bound[n]:
+                if heard and (out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]):
+                    out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, age, n, height
+                out.fate[t, n], muted = age, 1
+                base.bound[n] *= HABIT
+        else:
+            height = min(height, REARM)
+            out.scores[t, n] = height / REARM
+            muted *= height > 0.0
+    now.height[n], now.age[n], now.muted[n], now.last[n], now.before[n], now.peak[n] = (
+        height, age, muted, last, before, peak
+    )  # fmt: skip
 
 
 @kernel
-def _forget(recent: Recent, first: int, last: int, rows: int) -> None:
-    """Delete the newest `rows` rows of metrics first..last from `recent`, in place: a fault is not learned."""
-    size = len(recent.rows)
-    for back in range(min(rows, size)):
-        for n in range(first, last):
-            recent.rows[(recent.filled[0] - back) % size, n] = np.nan
-
-
-@kernel
-def _look(n: int, x: float, base: Base, now: Watch, sums: Array) -> bool:
-    """Judge one sample of metric n: updates `now` and the joint `sums` in place, returns whether it fires."""
-    armed = now.muted[n] == 0
-    limit = ECHO * np.sqrt(base.unit[n]) * base.scale[n] if armed and len(base.filters) == 0 else np.inf
-    predicted = push(now.window[n], x, base.mean[n], base.ahead, limit)
-    e = energy(now.window[n], (x - predicted) / base.scale[n], base.mean[n], base.scale[n], base.filters)
-    if armed:  # what has been declared is no news to the joint watch
-        sums[0] += min(e, SPAN_CLIP)
-        sums[1] += min(e / base.unit[n], SHARE_CLIP)
-    if now.W[n] == 0.0:
-        now.before[n], now.peak[n], now.age[n] = predicted, 0.0, 1
-    now.W[n] = max(0.0, now.W[n] + min(e / base.unit[n], METRIC_CLIP) - 1.0)
-    now.peak[n] = max(now.peak[n], abs(x - now.before[n]) / base.scale[n])
-    if now.W[n] == 0.0:
-        now.muted[n] = 0
-    return armed and now.W[n] >= base.bound[n]
-
-
-@kernel
-def _look_at_all(sums: Array, base: Base, now: Watch) -> bool:
-    """Judge the joint energy of one row: updates `now` in place, returns whether it fires."""
-    if np.isnan(base.joint[2]):
-        return False
-    if now.joint_W[0] == 0.0:
+def _judge_row(sums: Array, base: Base, now: Watch) -> bool:
+    """Judge the sums of a row: updates `now` in place, returns whether the joint CUSUM fires."""
+    now.joint_age[0] += now.joint_height[0] > 0.0
+    now.joint_muted[0] += now.joint_muted[0] > 0
+    armed = now.joint_muted[0] == 0
+    if now.joint_height[0] == 0.0:
         now.joint_age[0] = 1
     e = 0.5 * (sums[0] / base.joint[0] + sums[1] / base.joint[1])
-    now.joint_W[0] = max(0.0, now.joint_W[0] + min(e, JOINT_CLIP) - 1.0)
-    if now.joint_W[0] == 0.0:
-        now.joint_muted[0] = 0
-    return now.joint_muted[0] == 0 and now.joint_W[0] >= base.joint[2]
+    now.joint_height[0] = climb(now.joint_height[0], e, JOINT_CLIP, False)
+    if not armed:
+        now.joint_height[0] = min(now.joint_height[0], REARM)
+        now.joint_muted[0] *= now.joint_height[0] > 0.0
+    return armed and now.joint_height[0] >= base.joint[2]
 
 
 @kernel
-def watch(X: Block, base: Base, now: Watch, recent: Recent, out: Evidence, relearn: int, until: int) -> int:
-    """Watch rows until `recent` holds `until` quiet rows; returns how many were used. In place: now, recent, out."""
+def _record(row: Array, fate: Counts, recent: Recent) -> None:
+    """Put what may be learned of a quiet row into `recent`, in place, and take out what has turned out a fault."""
+    size = len(recent.rows)
+    for n in range(len(row)):
+        if recent.born[n] < 0 and np.isfinite(row[n]):
+            recent.born[n] = recent.filled[0]
+        recent.rows[recent.filled[0] % size, n] = row[n] if fate[n] == 0 else np.nan
+        for back in range(1, min(fate[n], size)):
+            recent.rows[(recent.filled[0] - back) % size, n] = np.nan
+    recent.filled[0] += 1
+
+
+@kernel
+def watch(
+    X: Block, base: Base, now: Watch, recent: Recent, out: Evidence, heard: tuple[bool, bool], relearn: int
+) -> None:
+    """Watch rows; in place: `now`, `recent`, `out`, and the thresholds in `base`.
+
+    `heard` says whether the alarms of the joint CUSUM and of the metrics are reported. What stays changed for
+    more than `relearn` rows is recorded as quiet again.
+    """
     T, d = X.shape
-    sums = np.zeros(2)
+    for n in range(d):  # a metric depends on nothing but its own past, so all its rows stay in registers
+        if not np.isnan(base.unit[n]):
+            _follow(n, X, base, now, out, heard[1], relearn)
     for t in range(T):
-        quiet = now.joint_muted[0] == 0 or now.joint_muted[0] > relearn
-        slot = recent.filled[0] % len(recent.rows)
-        sums[:] = 0.0
-        now.joint_age[0] += now.joint_W[0] > 0.0
-        now.joint_muted[0] += now.joint_muted[0] > 0
-        for n in range(d):
-            x = X[t, n]
-            now.age[n] += now.W[n] > 0.0
-            now.muted[n] += now.muted[n] > 0
-            if quiet:
-                recent.rows[slot, n] = x if now.muted[n] == 0 or now.muted[n] > relearn else np.nan
-            if not np.isfinite(x):
-                continue
-            if recent.born[n] < 0:
-                recent.born[n] = recent.filled[0]
-            if np.isnan(base.unit[n]):
-                continue
-            fires = False
-            if now.started[n]:
-                fires = _look(n, x, base, now, sums)
-            else:
-                now.window[n] = x
-                now.started[n] = True
-            out.scores[t, n] = now.W[n] / base.bound[n]
-            if fires:
-                now.muted[n] = 1
-                _forget(recent, n, n + 1, now.age[n])
-                if out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]:
-                    out.alarm[t], out.onset[t], out.metric[t] = 2, now.age[n], n
-            if now.muted[n] > 0:
-                now.W[n] = min(now.W[n], base.bound[n])
-        fires = _look_at_all(sums, base, now)
-        out.joint[t] = now.joint_W[0] / base.joint[2]
+        fires = False
+        if not np.isnan(base.joint[2]):
+            fires = _judge_row(out.sums[t], base, now)
+            out.joint[t] = now.joint_height[0] / (REARM if now.joint_muted[0] > 0 else base.joint[2])
+        if not 0 < now.joint_muted[0] <= relearn:
+            _record(X[t], out.fate[t], recent)
         if fires:
-            out.alarm[t], out.onset[t], now.joint_muted[0] = 1, now.joint_age[0], 1
-            _forget(recent, 0, d, now.joint_age[0])
-        if now.joint_muted[0] > 0:
-            now.joint_W[0] = min(now.joint_W[0], base.joint[2])
-        if out.alarm[t] > 0:
-            out.contributions[t] = now.peak
-        if quiet:
-            recent.filled[0] += 1
-            if recent.filled[0] == until:
-                return t + 1
-    return T
+            now.joint_muted[0] = 1
+            for back in range(1, min(now.joint_age[0], len(recent.rows)) + 1):
+                recent.rows[(recent.filled[0] - back) % len(recent.rows)] = np.nan
+            if heard[0]:
+                out.alarm[t], out.onset[t], out.height[t] = 1, now.joint_age[0], now.joint_height[0]
+        if out.alarm[t] == 0:
+            out.contributions[t] = np.nan

@@ -101,21 +101,25 @@ def energy(window: Array, error: float, mean: float, scale: float, filters: Arra
 
 
 @kernel
-def energies(X: Block, mean: Array, scale: Array, limit: Array, ahead: Array, filters: Array) -> Array:
-    """Energy of every row and metric, ``float64[T, d]``: NaN for a missing sample and for a metric's first."""
+def energies(
+    X: Block, mean: Array, scale: Array, limit: Array, ahead: Array, filters: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Energy of every row and metric, NaN for a missing sample and a metric's first; and which repeat the last one."""
     T, d = X.shape
     result = np.full((T, d), np.nan)
+    repeats = np.zeros((T, d), np.bool_)
     window = np.empty(len(ahead) + 1)
     for n in range(d):
-        empty = True
+        last = np.nan
         for t in range(T):
             x = X[t, n]
-            if np.isnan(x):
+            if not np.isfinite(x):
                 continue
-            if empty:
+            if np.isnan(last):
                 window[:] = x
-                empty = False
-                continue
-            error = (x - push(window, x, mean[n], ahead, limit[n])) / scale[n]
-            result[t, n] = energy(window, error, mean[n], scale[n], filters)
-    return result
+            else:
+                error = (x - push(window, x, mean[n], ahead, limit[n])) / scale[n]
+                result[t, n] = energy(window, error, mean[n], scale[n], filters)
+                repeats[t, n] = x == last
+            last = x
+    return result, repeats

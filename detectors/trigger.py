@@ -5,7 +5,7 @@ is learned when: the first base, the base of a metric that appears later, and th
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,13 +51,13 @@ class TriggerState:
     metric_tail: Array  # [3, d]
     joint_tail: Array  # [3]
     window: Array
-    started: NDArray[np.bool_]
-    W: Array
+    last: Array
+    height: Array
     age: Counts
     muted: Counts
     before: Array
     peak: Array
-    joint_W: Array
+    joint_height: Array
     joint_age: Counts
     joint_muted: Counts
     rows: Array
@@ -117,13 +117,14 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
         learning, strength = np.ones(T), np.full(T, np.nan)
         at = 0
         while at < T:
-            rest = Evidence(*(column[at:] for column in out))
             before, until = int(s.filled[0]), self._until()
-            used = watch(X[at:], *_views(s), rest, self.relearn, until)
+            rows = slice(at, min(T, at + until - before))  # nothing is learned inside these rows
+            part = Evidence(*(column[rows] for column in out))
+            watch(X[rows], *_views(s), part, self._heard(), self.relearn)
             if s.learned == 0:
-                learning[at : at + used] = np.minimum(1.0, np.arange(before + 1, before + used + 1) / self.base)
-            strength[at : at + used] = _strength(Evidence(*(column[:used] for column in rest)), s)
-            at += used
+                learning[rows] = np.minimum(1.0, np.arange(before + 1, before + len(part.joint) + 1) / self.base)
+            strength[rows] = _strength(part, s)
+            at = rows.stop
             if s.filled[0] == until:
                 self._look_back()
         return TriggerInfo(learning, out.joint, out.scores, out.alarm, out.onset, strength, out.contributions)
@@ -137,7 +138,7 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
         """Take `X` as the new base, after a change that stayed. Until then the old one keeps watching."""
         self._adopt(X)
         s = self._state
-        for running in (s.W, s.age, s.muted, s.joint_W, s.joint_age, s.joint_muted):
+        for running in (s.height, s.age, s.muted, s.joint_height, s.joint_age, s.joint_muted):
             running[:] = 0
 
     def snapshot(self) -> Snapshot:
@@ -168,11 +169,14 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
             return 0.0
         row = self._row(x)
         base, now, recent = _views(s)
-        now = Watch(*(a.copy() for a in now))
+        base, now = base._replace(bound=base.bound.copy()), Watch(*(a.copy() for a in now))
         out = _evidence(1, row.shape[1])
         one = Recent(np.empty((1, row.shape[1])), np.zeros(1, np.int64), recent.born.copy())
-        watch(row, base, now, one, out, self.relearn, 2)
+        watch(row, base, now, one, out, self._heard(), self.relearn)
         return float(np.nanmax(np.append(out.scores, [out.joint[0], 0.0])))
+
+    def _heard(self) -> tuple[bool, bool]:
+        return "joint" in self.channels, "metric" in self.channels
 
     def _row(self, x: Mapping[Hashable, Any]) -> Block:
         values = {str(name): value for name, value in x.items()}
@@ -192,13 +196,13 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
             metric_tail=np.empty((3, 0)),
             joint_tail=np.full(3, np.nan),
             window=np.empty((0, L)),
-            started=np.empty(0, np.bool_),
-            W=none.copy(),
+            last=none.copy(),
+            height=none.copy(),
             age=counts.copy(),
             muted=counts.copy(),
             before=none.copy(),
             peak=none.copy(),
-            joint_W=zero.copy(),
+            joint_height=zero.copy(),
             joint_age=np.zeros(1, np.int64),
             joint_muted=np.zeros(1, np.int64),
             rows=np.empty((self.base, 0)),
@@ -216,9 +220,9 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
             raise ValueError(f"rows of {d} metrics after rows of {len(s.mean)}: metrics are only ever added")
         if more == 0:
             return
-        for name in ("mean", "scale", "unit", "bound", "before", "peak"):
+        for name in ("mean", "scale", "unit", "bound", "last", "before", "peak"):
             setattr(s, name, np.append(getattr(s, name), np.full(more, np.nan)))
-        for name in ("W", "age", "muted", "started"):
+        for name in ("height", "age", "muted"):
             old = getattr(s, name)
             setattr(s, name, np.append(old, np.zeros(more, old.dtype)))
         s.born = np.append(s.born, np.full(more, -1))
@@ -269,34 +273,38 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
         """Learn `rows`; what was learned before counts with 1 - `weight`."""
         s = self._state
         share = self.false_alarms_per_day * self.interval / DAY / len(self.channels)
-        joint = share if "joint" in self.channels else 0.0
-        metric = share / max(1, int(np.isfinite(rows).any(axis=0).sum())) if "metric" in self.channels else 0.0
-        fresh = learn(rows, window=self.window, rank=self.rank, whole=self.whole_window, alarms=(joint, metric))
-        s.started &= ~np.isnan(s.unit)
+        fresh = learn(rows, window=self.window, rank=self.rank, whole=self.whole_window, alarms=share)
+        s.last[np.isnan(s.unit)] = np.nan
         _blend(s, fresh, weight)
         s.learned += 1
 
 
 def _views(s: TriggerState) -> tuple[Base, Watch, Recent]:
     base = Base(s.mean, s.scale, s.unit, s.bound, s.ahead, s.filters, s.joint)
-    running = (s.window, s.started, s.W, s.age, s.muted, s.before, s.peak, s.joint_W, s.joint_age, s.joint_muted)
+    running = (s.window, s.last, s.height, s.age, s.muted, s.before, s.peak, s.joint_height, s.joint_age, s.joint_muted)
     return base, Watch(*running), Recent(s.rows, s.filled, s.born)
 
 
 def _evidence(T: int, d: int) -> Evidence:
-    counts = [np.zeros(T, np.int64) for _ in range(2)]
-    return Evidence(np.full(T, np.nan), np.full((T, d), np.nan), np.zeros(T, np.int8), *counts, np.full((T, d), np.nan))
+    return Evidence(
+        joint=np.full(T, np.nan),
+        scores=np.full((T, d), np.nan),
+        alarm=np.zeros(T, np.int8),
+        onset=np.zeros(T, np.int64),
+        metric=np.zeros(T, np.int64),
+        height=np.zeros(T),
+        contributions=np.full((T, d), np.nan),
+        sums=np.zeros((T, 2)),
+        fate=np.zeros((T, d), np.int64),
+    )
 
 
 def _strength(seen: Evidence, s: TriggerState) -> Array:
     """Surprise at the alarm of each row, NaN where there is none."""
     strength = np.full(len(seen.alarm), np.nan)
     for t in np.flatnonzero(seen.alarm):
-        n = seen.metric[t]
-        if seen.alarm[t] == 1:
-            strength[t] = silence(s.joint_tail, seen.joint[t] * s.joint[2])
-        else:
-            strength[t] = silence(s.metric_tail[:, n], seen.scores[t, n] * s.bound[n])
+        tail = s.joint_tail if seen.alarm[t] == 1 else s.metric_tail[:, seen.metric[t]]
+        strength[t] = silence(tail, seen.height[t])
     return strength
 
 
@@ -305,10 +313,12 @@ def _blend(s: TriggerState, fresh: Quiet, weight: float) -> None:
     base = fresh.base
     known = ~np.isnan(base.unit)
     both = known & ~np.isnan(s.unit)
-    for name, new in (("mean", base.mean), ("scale", base.scale), ("unit", base.unit), ("bound", base.bound)):
-        old = getattr(s, name)
+    for name, rises in (("mean", False), ("scale", False), ("unit", True), ("bound", True)):
+        old, new = getattr(s, name), getattr(base, name)
         mixed = np.where(known, new, old)
         mixed[both] = (1.0 - weight) * old[both] + weight * new[both]
+        if rises:
+            mixed[both] = np.maximum(mixed[both], new[both])
         setattr(s, name, mixed)
     s.metric_tail = np.where(known, fresh.metric_tail, s.metric_tail)
     s.joint = base.joint if np.isnan(s.joint[2]) else (1.0 - weight) * s.joint + weight * base.joint
