@@ -20,6 +20,7 @@ __all__ = [
     "commands",
     "evidence_chart",
     "facts",
+    "firmness",
     "kpis",
     "label",
     "leaders_chart",
@@ -63,13 +64,17 @@ def label(name: str) -> str:
     return name.replace("|", " · ", 1)
 
 
+def firmness(incident: Incident) -> str:
+    """How firmly a cause may be named."""
+    return (
+        "Likely cause" if incident.confidence >= 2 else "Weak suspicion" if incident.confidence >= 1 else "Best guess"
+    )
+
+
 def verdict(incident: Incident, ranked: Ranked | None) -> tuple[str, str]:
     """Headline and explanation of the card: names a service only as firmly as the evidence allows."""
     if not incident.service or ranked is None or not ranked.metrics:
         return "No cause named yet", SETTLED[incident.rca]
-    strength = (
-        "Likely cause" if incident.confidence >= 2 else "Weak suspicion" if incident.confidence >= 1 else "Best guess"
-    )
     first = next((m for m in ranked.metrics if m.name == incident.cause), ranked.metrics[0])
     why = f"{label(first.name)} is {number(first.value)}, usually {number(first.usual)}"
     share = _origin(first)
@@ -78,7 +83,7 @@ def verdict(incident: Incident, ranked: Ranked | None) -> tuple[str, str]:
         if incident.confidence >= 1
         else " Nothing is more unusual than in quiet times, so this may be nobody's fault."
     )
-    return f"{strength}: {incident.service}", f"{why}{share}.{doubt} {SETTLED[incident.rca]}"
+    return f"{firmness(incident)}: {incident.service}", f"{why}{share}.{doubt} {SETTLED[incident.rca]}"
 
 
 def _origin(suspect: Suspect) -> str:

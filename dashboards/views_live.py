@@ -27,6 +27,8 @@ __all__ = [
 
 BRIGHT, GREY = 20, 40
 FLOOR = 0.01  # a logarithmic axis has no zero
+GRID = {"left": 60, "right": 16, "top": 76, "bottom": 28, "containLabel": False, "outerBoundsMode": "none"}
+"""The same for both charts, so that their times line up."""
 LINEAR = 5.0  # scores beyond it need a logarithmic axis
 STEPS = (0, *(sign * step for sign in (-1, 1) for step in (3, 10, 30, 100, 1_000, 10_000, 100_000)))
 SOFT = 4.0  # spreads up to which distances are drawn to scale
@@ -89,10 +91,9 @@ def main_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay, unit: str 
     if unit is None:
         axis, steps = _distances(table)
         overlaid = [{"type": "line", "name": "steps", "data": [], "markLine": steps}, *overlaid]
-    contained = {"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True}
     return base(
         table,
-        grid=contained if unit is not None else {"left": 56, "right": 16, "top": 76, "bottom": 28},
+        grid=GRID if unit is None else {**GRID, "left": 100},
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": list(chosen.bright)},
         xAxis=time_axis(**_bounds(table)),
         yAxis=[axis, _rail()],
@@ -148,7 +149,7 @@ def score_chart(table: pl.DataFrame, chosen: Chosen, overlay: Overlay) -> Option
         table = table.with_columns(pl.exclude("time").clip(lower_bound=FLOOR))
     return base(
         table,
-        grid={"left": 8, "right": 16, "top": 76, "bottom": 8, "containLabel": True},
+        grid=GRID,
         legend={"type": "scroll", "top": 0, "left": 0, "right": 0, "data": ["joint", *chosen.bright]},
         xAxis=time_axis(**_bounds(table)),
         yAxis=[{"name": "score / threshold", "nameTextStyle": {"align": "left"}} | axis, _rail()],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from headwater.dashboards import queries, views_live, views_status
+from headwater.dashboards import queries, views_incident, views_live, views_status
 from headwater.dashboards.app_pages import frame
 from headwater.dashboards.views_live import Chosen, Overlay
 from headwater.dashboards.words import moment, number, plain
@@ -69,7 +69,8 @@ def _open_incidents(live: Sequence[Incident]) -> None:
         if key not in seen:
             seen.add(key)
             st.toast(f"{incident.id} was opened")
-        cause = f"likely cause {plain(incident.service)}" if incident.service else "no cause named yet"
+        firmness = views_incident.firmness(incident).lower()
+        cause = f"{firmness} {plain(incident.service)}" if incident.service else "no cause named yet"
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.badge(incident.state, color="red" if incident.state == "open" else "orange")
             st.markdown(f"**{incident.id}** since {moment(incident.onset)}: {cause}, {incident.rca}.")
