@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Columns", "Role", "describe", "role_of"]
+__all__ = ["SYMPTOMS", "Columns", "Role", "describe", "role_of"]
 
 
 class Role(IntEnum):
@@ -21,6 +21,9 @@ class Role(IntEnum):
     SATURATION = 4  # requests that wait in it: for itself, or for one that it calls
     SHARED = 5  # of the host under it: no evidence for or against one of its services
 
+
+SYMPTOMS = (Role.LATENCY, Role.AVAILABILITY)
+"""What users notice."""
 
 _ROLES = (  # the first pattern that is found decides
     (Role.SHARED, r"^node"),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Columns
+from .columns import SYMPTOMS, Columns
 from .coral import Coral
 from .evidence import Evidence, Surprise, median
 from .graph import Graph, most_probable_path
@@ -110,7 +110,9 @@ class Diagnosis:
             order = np.argsort(-visits, kind="stable")
         else:
             order = order_metrics(self.columns, evidence.abnormal, suspicion, services)
-        goal = int(self.kpi[np.argmax(evidence.abnormal[self.kpi])]) if len(self.kpi) else None
+        # Without a KPI the path leads to the symptom that stands out most.
+        ends = self.kpi if len(self.kpi) else np.flatnonzero(np.isin(self.columns.roles, SYMPTOMS))
+        goal = int(ends[np.argmax(evidence.abnormal[ends])]) if len(ends) else int(order[0])
         return Findings(
             order=order,
             services=services,
@@ -121,7 +123,7 @@ class Diagnosis:
             walk=visits,
             value=self._model.level + evidence.deviation,
             usual=self._model.level,
-            path=most_probable_path(graph.W, int(order[0]), goal).nodes if goal is not None else (),
+            path=most_probable_path(graph.W, int(order[0]), goal).nodes,
             graph=graph,
             confidence=evidence.confidence,
         )

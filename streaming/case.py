@@ -22,6 +22,7 @@ from .records import Incident
 __all__ = ["LONGEST", "Batch", "Case", "CaseConfig"]
 
 LONGEST = 40  # rows of a window after its (later) start; what comes after carries no weight
+BATCHES = 6  # that follow at least
 RECENT = 5  # rows that decide whether a metric is back in its usual range
 ABNORMAL = 2.0  # a metric counts as changed from here on
 RETURNED = 0.5  # so large a share of the changed metrics must be back; memory may stay where a restart left it
@@ -79,8 +80,10 @@ class Case:
         self.diagnosis = diagnosis
         self.coral = coral
         self.suspects = suspects
-        self.longest = past.late + LONGEST
-        self.window = past.window[: self.longest]
+        # A KPI may have taken long to suffer: then some batches must still be able to follow.
+        self.longest = max(past.late + LONGEST, len(past.window) + BATCHES * config.batch_rows)
+        self.window = past.window
+        self.adapted = 0  # rows of the window that the graph has learned
         self.recent = past.window[-RECENT:]
         self.rows = 0  # since it was opened
         self.batches = 0
@@ -108,11 +111,12 @@ class Case:
             self.window = np.vstack([self.window, row])
         self.quiet = self.quiet + 1 if self._returned() else 0
         due = self.rows % self.config.batch_rows == 0 or not self.growing
-        return self.rank(self.window[-self.config.batch_rows :]) if growing and due else None
+        return self.rank() if growing and due else None
 
-    def rank(self, fresh: Rows) -> Batch:
-        """Rank with all that is known, after the graph has learned the `fresh` rows."""
-        self.coral.adapt(fresh[:, self.suspects].astype(np.float64))
+    def rank(self) -> Batch:
+        """Rank with all that is known, after the graph has learned the rows that are new in the window."""
+        self.coral.adapt(self.window[self.adapted :, self.suspects].astype(np.float64))
+        self.adapted = len(self.window)
         findings = self.diagnosis.examine(self.window.astype(np.float64), self.coral, self.suspects)
         names = [self.diagnosis.columns.names[j] for j in findings.order]
         agreement = self.convergence.update(names, findings.graph.W)
@@ -139,6 +143,8 @@ class Case:
             "suspects": self.suspects,
             "window": self.window,
             "recent": self.recent,
+            "adapted": self.adapted,
+            "longest": self.longest,
             "rows": self.rows,
             "batches": self.batches,
             "quiet": self.quiet,
@@ -149,6 +155,7 @@ class Case:
     def restore(self, snapshot: Snapshot) -> None:
         """Take back a snapshot; incident, past and diagnosis were given at construction."""
         self.window, self.recent = np.asarray(snapshot["window"]), np.asarray(snapshot["recent"])
+        self.adapted, self.longest = int(snapshot["adapted"]), int(snapshot["longest"])
         self.rows, self.batches, self.quiet = (int(snapshot[k]) for k in ("rows", "batches", "quiet"))
         self.changed = np.asarray(snapshot["changed"])
         prefix = "convergence."

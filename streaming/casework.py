@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from headwater.causal.columns import Columns, describe
 from headwater.causal.coral import Coral
 from headwater.causal.diagnosis import Diagnosis
+from headwater.causal.order import lag_order
 from headwater.online import Snapshot
 
 from .case import LONGEST, Batch, Case, CaseConfig
@@ -42,6 +43,7 @@ class Casework:
         self.columns: Columns = describe([])
         self.kpi = np.zeros(0, np.int64)
         self.kpi_sign = np.zeros(0, np.int64)
+        self.lags = config.lags
         self.coral = self._new_coral()
         self.case: Case | None = None
         self.incidents = 0
@@ -55,6 +57,12 @@ class Casework:
         """Learn quiet rows; the newest are held back until it is clear that no incident has begun."""
         if X.shape[1] <= GRAPH_COLUMNS:
             self.coral.step(X)
+
+    def choose_lags(self, base: NDArray[np.float64]) -> None:
+        """Choose the lag order on the base window, at most that of the settings, and learn the window with it."""
+        if base.shape[1] <= GRAPH_COLUMNS:
+            self.lags = lag_order(base, kpis=self.kpi.tolist(), max_lags=self.config.lags)
+            self.relearn(base)
 
     def relearn(self, quiet: NDArray[np.float64]) -> None:
         """Start the graph anew from quiet rows."""
@@ -84,7 +92,7 @@ class Casework:
             self.coral.begin(0)
         self.case = Case(self._case_config(), incident, past, diagnosis, self.coral, suspects)
         yield self._changed("opened", incident, time)
-        yield from self._rank(self.case, self.case.rank(past.window), time)
+        yield from self._rank(self.case, self.case.rank(), time)
 
     def follow(self, case: Case, row: Rows, time: float) -> Iterator[News]:
         """Take one more row of the open incident."""
@@ -167,7 +175,7 @@ class Casework:
     def _new_coral(self) -> Coral:
         c = self.config
         return Coral(
-            lags=c.lags,
+            lags=self.lags,
             candidates=c.candidates,
             penalty=c.penalty,
             half_life=c.half_life,

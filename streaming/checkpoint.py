@@ -75,6 +75,7 @@ def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> list[str
         pipeline.trigger.step(quiet)
         again.append(f"{system}: [detector] has changed, the trigger learned again from {len(quiet)} quiet rows")
     if fits["graph"]:
+        pipeline.work.relearn(quiet[:0])  # with the lag order that was chosen
         pipeline.work.coral.restore(snapshots["graph"])
     else:
         pipeline.work.relearn(quiet)
@@ -92,6 +93,8 @@ def _self(pipeline: Pipeline) -> Snapshot:
         "self.incidents": pipeline.work.incidents,
         "self.time": pipeline.time,
         "self.n": pipeline.n,
+        "self.calm": pipeline.calm,
+        "self.lags": pipeline.work.lags,
         "self.learned": pipeline.learning[0],
     }
 
@@ -99,6 +102,8 @@ def _self(pipeline: Pipeline) -> Snapshot:
 def _restore_self(pipeline: Pipeline, fields: Snapshot) -> None:
     pipeline.adopt(msgspec.json.decode(str(fields["self.series"]), type=tuple[Series, ...]))
     pipeline.work.incidents, pipeline.n = int(fields["self.incidents"]), int(fields["self.n"])
+    pipeline.work.lags = int(fields["self.lags"])
+    pipeline.calm = int(fields["self.calm"])
     pipeline.time = float(fields["self.time"])
     pipeline.learning = (int(fields["self.learned"]), pipeline.config.base_rows)
 

@@ -12,7 +12,8 @@ __all__ = ["EARLY", "Past", "Rows", "look_back"]
 Rows: TypeAlias = NDArray[np.float32]
 
 EARLY = 2  # rows before the onset that belong to the window: an onset found late costs more than one found early
-_APART = 10  # rows between two starts that are worth telling apart
+_APART = 4  # rows between two starts that are worth telling apart
+_NEAR = 60  # rows over which the level of the last quiet row still holds
 _LEAST = 30  # quiet rows below which the rows of older incidents must do as well
 
 
@@ -38,12 +39,13 @@ def look_back(ring: Ring, back: int, step: float, *, later: int = 0) -> Past:
         first += 1 + int(inside[-1])
     kept = quiet[:first] if quiet[:first].sum() >= _LEAST else np.ones(first, np.bool_)
     values = ring.values()
+    gap = times[first] - times[:first][kept][-1] if kept.any() else 0.0
     late = len(ring) - later - first if later else 0
     return Past(
         history=values[:first][kept],
         restarts=_jumps(times[:first][kept], step),
         window=values[first:].copy(),
-        jumped=bool(jumps[first]),
+        jumped=not 0.0 <= gap <= _NEAR * step,
         late=late if late >= _APART else 0,
     )
 

@@ -29,7 +29,7 @@ from .verdicts import shares
 
 __all__ = ["Pipeline"]
 
-LEAD = 10  # rows by which a cause may precede the KPI in the later of the two windows
+FARTHEST = 60  # rows; a longer excursion began with something else
 CONTEXT = 60  # rows before the window that are kept as evidence
 STIMULI: dict[str, Stimulus] = {
     "acknowledge": "acknowledge",
@@ -66,6 +66,7 @@ class Pipeline:
         self.time = 0.0  # of the newest row
         self.n = 0  # events of the newest row so far
         self.learning = (0, config.base_rows)
+        self.calm = 0  # rows since the last incident was over
         self.evidence: list[EvidenceWindow] = []  # of incidents, since the last look
 
     def learn(self, frame: Frame) -> None:
@@ -77,7 +78,9 @@ class Pipeline:
 
     def learned(self) -> None:
         """End the baseline: from now on the trigger watches."""
-        self.trigger.fit(self.ring.values().astype(np.float64))
+        base = self.ring.values().astype(np.float64)
+        self.trigger.fit(base)
+        self.work.choose_lags(base)
 
     def adopt(self, series: tuple[Series, ...]) -> None:
         """Know these columns from now on; columns are only ever appended."""
@@ -125,7 +128,12 @@ class Pipeline:
         for k in range(len(times)):
             self.time, self.n = float(times[k]), 0
             self.ring.push(self.time, X[k], quiet=self.work.case is None)
+            self.calm = 0 if self.work.case else self.calm + 1
+            still_learning = self.learning[0] < self.learning[1]
             yield self._tick(info, k)
+            if still_learning and self.learning[0] == self.learning[1]:
+                self.work.choose_lags(self.ring.values().astype(np.float64))
+                learned = k + 1
             if self.work.case:
                 yield from map(self._numbered, self._follow(info, k))
                 learned = k + 1
@@ -169,7 +177,8 @@ class Pipeline:
         return msgspec.structs.replace(triggered, reason=reason)
 
     def _back(self, info: TriggerInfo, k: int) -> int:
-        return min(int(info.onset[k]), len(self.ring) - 1)
+        """Rows since the onset of an alarm, which cannot lie in an incident that is over."""
+        return min(int(info.onset[k]), self.calm, FARTHEST, len(self.ring) - 1)
 
     def _triggered(self, info: TriggerInfo, k: int, incident: str = "") -> Triggered:
         return Triggered(
@@ -202,7 +211,7 @@ class Pipeline:
     def _open(self, triggered: Triggered | None) -> Iterator[Triggered | Ranked | Changed]:
         candidate, self.candidate = self.candidate, None
         back = candidate.back if candidate else 0
-        later = candidate.ailing + LEAD if candidate and candidate.ailing else 0
+        later = self.config.lead_rows + (candidate.ailing if candidate else 0)
         past = look_back(self.ring, back, self.config.step, later=later)
         onset = float(self.ring.times()[-1 - min(back, len(past.window) - 1)])
         events = list(self.work.open(past, onset, self.time))
