@@ -12,18 +12,16 @@ kafka-python 3.0.12, as measured against Kafka 4.1.1 (docs/kafka.md says more):
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, UnsupportedCodecError
 
-from .durations import moment
-from .errors import BadRecord, BrokerError
+from .errors import BadRecord, BrokerError, HeadwaterError
 from .formats import Decoder
-from .kafka_connect import connect
-from .kafka_errors import missing_topics
-from .kafka_mend import ANSWER_MS, NOT_THE_DATA, diverged, out_of_range, pass_damage, spell
+from .kafka_connect import ANSWER_MS, asking, connect, find_partitions, first_offsets
+from .kafka_mend import NOT_THE_DATA, diverged, out_of_range, pass_damage, spell
 from .kafka_watch import Alarms, Cursor
 from .records import Arrival, Position
 from .sections import SourceSection
@@ -83,7 +81,11 @@ class KafkaSource:
         self._last_record: float | None = None
         self._error: Exception | None = None  # what the client raised; mended with a new client
         self._consumer: Any = connect(section, KafkaConsumer, **self._options)
-        self._there = self._find_partitions()
+        try:
+            self._there = find_partitions(self._consumer, section)
+        except BrokerError:
+            self.close()
+            raise
         self._started = self._look_next = clock()
         self._refresh_next = self._started + refresh_every
 
@@ -121,14 +123,13 @@ class KafkaSource:
         BrokerError
             If the broker does not tell the offsets in time.
         """
-        stored = {place: offsets[place.topic, place.partition] for place in self._there if tuple(place) in offsets}
+        wanted = {TopicPartition(*name): offset for name, offset in offsets.items() if name[0] == self._section.topic}
+        self._tell("partitions are gone", set(wanted) - set(self._there))
+        stored = {place: wanted[place] for place in self._there if place in wanted}
         fresh = [place for place in self._there if place not in stored]
-        try:
-            ends = self._consumer.end_offsets(self._there, timeout_ms=5000)
-            starts = self._starts(fresh, "earliest" if stored else self._section.start)
-        except KafkaError as error:
-            mend = "check that this machine reaches the addresses the broker gives out (its advertised.listeners)"
-            raise BrokerError(f"{self._section.topic}: no answer about offsets", str(error), mend) from None
+        with asking(self._section):
+            ends = self._consumer.end_offsets(self._there, timeout_ms=ANSWER_MS)
+            starts = first_offsets(self._consumer, fresh, "earliest" if stored else self._section.start)
         now, at = self._clock(), {**starts, **stored}
         self._cursors = {place: Cursor(at[place], ends[place], now) for place in self._there}
         self._stand()
@@ -151,23 +152,6 @@ class KafkaSource:
             self._refresh()
         return Poll(arrivals, idle, False, self._alarms.news())
 
-    def _find_partitions(self) -> list[TopicPartition]:
-        topic = self._section.topic
-        there = self._consumer.partitions_for_topic(topic)
-        if not there:
-            raise missing_topics([topic], self._consumer.topics())
-        return [TopicPartition(topic, number) for number in sorted(there)]
-
-    def _starts(self, places: Sequence[TopicPartition], start: str) -> dict[TopicPartition, int]:
-        if start == "earliest" or not places:
-            return dict(self._consumer.beginning_offsets(places, timeout_ms=5000)) if places else {}
-        ends: dict[TopicPartition, int] = self._consumer.end_offsets(places, timeout_ms=5000)
-        if start == "latest":
-            return ends
-        times = dict.fromkeys(places, int(moment(start) * 1000))
-        found = self._consumer.offsets_for_times(times, timeout_ms=5000)
-        return {place: found[place].offset if found.get(place) else ends[place] for place in places}
-
     def _stand(self) -> None:
         """Let the client stand where the cursors do."""
         self._consumer.assign(list(self._cursors))
@@ -183,8 +167,9 @@ class KafkaSource:
         except UnsupportedCodecError as error:
             mend = "pip install 'kafka-python[crc32c,lz4,snappy,zstd]'"
             raise BrokerError(f"{self._section.topic}: cannot decompress its records", str(error), mend) from None
-        except (BrokerError, *NOT_THE_DATA) as error:
-            self._alarms.raise_("refused", f"{self._section.topic} cannot be read: {error!r}")
+        except (HeadwaterError, *NOT_THE_DATA) as error:
+            reason = "; ".join(str(error).splitlines())
+            self._alarms.raise_("refused", f"{self._section.topic} cannot be read: {reason}")
             time.sleep(min(1.0, timeout))  # nothing was waited for yet
         except Exception as error:  # a batch that cannot be read may raise anything, down to a codec's own errors
             self._error = error
@@ -201,7 +186,9 @@ class KafkaSource:
             case LogTruncationError(divergent_offsets=places):
                 diverged(*world, places)
             case Exception() as error:
-                pass_damage(*world, f"{type(error).__name__}: {error}")
+                damage = f"{type(error).__name__}: {error}"
+                if not pass_damage(*world, damage) and not isinstance(error, TimeoutError):
+                    self._alarms.raise_("client", f"{self._section.topic}: the Kafka client was replaced: {damage}")
         self._error = None
         self._stand()
 
@@ -216,10 +203,10 @@ class KafkaSource:
             cursor.progress(self._clock(), end)
             self._alarms.clear(f"stuck {place}")
             if cursor.dropped > dropped:
-                self._disorder(place, cursor)
+                self._disorder(place, cursor, batch[-1].offset)
         if records:
             self._last_record = self._clock()
-            for key in ("outage", "silence", "refused"):
+            for key in ("outage", "silence", "refused", "client"):
                 self._alarms.clear(key)
         return arrivals
 
@@ -233,11 +220,15 @@ class KafkaSource:
         except BadRecord as error:
             arrivals.append(Arrival(position, dead_letter(position, record.value, error.what)))
 
-    def _disorder(self, place: TopicPartition, cursor: Cursor) -> None:
+    def _disorder(self, place: TopicPartition, cursor: Cursor, last: int) -> None:
         text = f"{spell(place)}: {cursor.dropped} records with impossible offsets dropped; is its log damaged?"
         self._alarms.raise_(f"disorder {place}", text)
-        if self._consumer.position(place, timeout_ms=0) < cursor.next:
+        if last < cursor.next - 1:  # the client follows the wrong offsets and would read the same records for ever
             self._consumer.seek(place, cursor.next)
+
+    def _tell(self, what: str, places: Iterable[TopicPartition]) -> None:
+        if numbers := ", ".join(str(place.partition) for place in sorted(places)):
+            self._alarms.tell(f"{self._section.topic}: {what}: {numbers}")
 
     def _look(self, now: float) -> list[tuple[str, int]]:
         """Ask the broker about partitions that are silent; return those that are now known to be read to their end."""
@@ -249,6 +240,10 @@ class KafkaSource:
         try:
             ends = self._consumer.end_offsets(list(silent), timeout_ms=ANSWER_MS)
             positions = {place: self._consumer.position(place, timeout_ms=0) for place in silent}
+        except (LogTruncationError, OffsetOutOfRangeError) as error:
+            self._error = error
+            self.close()
+            return []
         except KafkaError:
             if quiet >= self._stale_after:
                 servers = self._section.bootstrap_servers
@@ -267,23 +262,25 @@ class KafkaSource:
         return [(place.topic, place.partition) for place in idle]
 
     def _refresh(self) -> None:
-        """Notice partitions that were added, and a topic that is gone."""
+        """Notice partitions that were added, and a topic that is gone or was made anew with fewer."""
         if self._consumer is None:
             return
-        topic = self._section.topic
+        topic, known = self._section.topic, set(self._cursors)
         try:
             there = {TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic)}
-            starts = self._starts(sorted(there - set(self._cursors)), "earliest")
+            starts = first_offsets(self._consumer, sorted(there - known), "earliest")
         except KafkaError:
             return  # an outage; the next look will tell
         if not there:
             self._alarms.raise_("topic", f"the topic {topic} is gone")
             return
         self._alarms.clear("topic")
-        if starts:
-            starts = dict(sorted(starts.items()))
-            numbers = ", ".join(str(place.partition) for place in starts)
-            self._alarms.tell(f"{topic} has new partitions, which are read from their start: {numbers}")
-            self._cursors |= {place: Cursor(offset, offset, self._clock()) for place, offset in starts.items()}
-            self._there = list(self._cursors)
-            self._stand()
+        if there == known:
+            return
+        self._tell("new partitions, read from their start", there - known)
+        self._tell("partitions are gone", known - there)
+        kept = {place: cursor for place, cursor in self._cursors.items() if place in there}
+        fresh = {place: Cursor(offset, offset, self._clock()) for place, offset in starts.items()}
+        self._cursors = dict(sorted({**kept, **fresh}.items()))
+        self._there = list(self._cursors)
+        self._stand()

@@ -19,7 +19,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from .kafka_connect import client_options, connect
+from .kafka_connect import asking, client_options, connect
 from .kafka_errors import missing_topics, overheard
 from .outbox import OutboxRow
 from .sections import SourceSection
@@ -87,7 +87,10 @@ class KafkaSink:
 
     def check(self, topics: Iterable[str]) -> None:
         """Raise a `BrokerError` that names those of `topics` which do not exist; nothing is created here."""
-        wanted, known = set(topics), _topics(connect(self._section, KafkaAdminClient, **self._client))
+        wanted = set(topics)
+        admin = connect(self._section, KafkaAdminClient, **self._client)
+        with asking(self._section):
+            known = _topics(admin)
         if wanted - known:
             raise missing_topics(wanted - known, known)
 
@@ -197,7 +200,7 @@ def ensure_topics(section: SourceSection, topics: Iterable[str], *, partitions: 
         If the broker cannot be used.
     """
     wanted = list(topics)
-    with closing(connect(section, KafkaAdminClient, **client)) as admin:
+    with closing(connect(section, KafkaAdminClient, **client)) as admin, asking(section):
         there = set(admin.list_topics())
         missing = [topic for topic in wanted if topic not in there]
         if missing:

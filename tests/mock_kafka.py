@@ -73,6 +73,10 @@ class MockCluster:
         name = _PREFIX + "push_request_errors_array"
         self._call(name, self._cluster, ctypes.c_int16(api), ctypes.c_size_t(len(codes)), array, result=None)
 
+    def relent(self, api: int) -> None:
+        """Refuse requests of kind `api` no longer."""
+        self._call(_PREFIX + "clear_request_errors", self._cluster, ctypes.c_int16(api), result=None)
+
     def _do(self, name: str, *arguments: Any) -> None:
         error = self._call(_PREFIX + name, self._cluster, *arguments, result=ctypes.c_int)
         if error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError
 
 from tests.broker.certificates import make_certificates
 
@@ -36,17 +37,19 @@ class BrokerUnavailable(Exception):  # noqa: N818  (it says what is wrong)
 
 
 class Broker:
-    """A context manager. `plain`, `login` and `expired` are addresses, the last two only if `owned`.
+    """A context manager. `plain` is its address; if `owned`, there are three more.
 
     `login` wants SASL_SSL with SCRAM-SHA-512, `USER` and `PASSWORD`; its certificate is signed by `ca`.
-    `expired` is a TLS listener whose certificate has run out.
+    `expired` is a TLS listener whose certificate has run out. `lost` answers, and then sends clients to a host
+    that does not exist, as a broker in a container does whose advertised.listeners were forgotten.
     """
 
     def __init__(self) -> None:
         self.plain = os.environ.get("HEADWATER_TEST_BROKER", "")
         self.owned = not self.plain
-        self.login = self.expired = ""
+        self.login = self.expired = self.lost = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._admin: Any = None
 
     def __enter__(self) -> "Broker":
         if self.owned:
@@ -122,9 +125,9 @@ class Broker:
         return max((self._directory / "data" / f"{topic}-{partition}").glob("*.log"))
 
     def _format(self) -> None:
-        ports = _free_ports("controller", "plain", "login", "expired")
-        self.plain, self.login = f"127.0.0.1:{ports['plain']}", f"localhost:{ports['login']}"
-        self.expired = f"localhost:{ports['expired']}"
+        ports = _free_ports("controller", "plain", "login", "expired", "lost")
+        self.plain, self.lost = f"127.0.0.1:{ports['plain']}", f"127.0.0.1:{ports['lost']}"
+        self.login, self.expired = f"localhost:{ports['login']}", f"localhost:{ports['expired']}"
         template = (_HERE / "server.properties").read_text()
         for word, value in {**ports, "directory": self._directory}.items():
             template = template.replace(f"{{{word}}}", str(value))
@@ -144,10 +147,17 @@ class Broker:
             if self._process is not None and self._process.poll() is not None:
                 break
             with socket.socket() as probe:
-                if probe.connect_ex((host, int(port))) == 0:
+                if probe.connect_ex((host, int(port))) == 0 and self._answers():
                     return
             time.sleep(0.1)
         raise RuntimeError("the broker did not start:\n" + (self._directory / "broker.log").read_text()[-2000:])
+
+    def _answers(self) -> bool:
+        """After a restart the admin client needs a moment to find the broker again."""
+        try:
+            return self._admin is None or bool(self._admin.describe_cluster())
+        except KafkaError:
+            return False
 
 
 def _jars() -> Path:

@@ -13,10 +13,11 @@ import pytest
 from kafka import KafkaConsumer
 
 from headwater.streaming.errors import BrokerError, HeadwaterError, SettingsError
+from headwater.streaming.kafka import KafkaSource
 from headwater.streaming.kafka_connect import connect
 from headwater.streaming.kafka_errors import missing_topics, overheard
 from tests.broker.broker import PASSWORD, USER, Broker
-from tests.streaming.kafka_reading import section
+from tests.streaming.kafka_reading import number, section
 
 WRONG = "wrong-password"
 SCRAM = {"sasl_mechanism": "SCRAM-SHA-512", "username": USER}
@@ -94,6 +95,13 @@ def test_a_certificate_for_another_name(secured: Broker) -> None:
     error = refusal(address, security_protocol="SSL", ca_file=secured.ca)
     assert "IP address mismatch" in error.why
     assert "not as '127.0.0.1'" in error.mend
+
+
+@pytest.mark.parametrize("topic", ["metrics", "missing"])
+def test_a_broker_that_gives_out_addresses_nobody_reaches(secured: Broker, topic: str) -> None:
+    with pytest.raises(BrokerError, match="answered once, and then no more") as caught:
+        KafkaSource(section(secured.lost, topic), number)
+    assert "advertised.listeners" in caught.value.mend
 
 
 def _closed_port() -> str:
