@@ -15,7 +15,7 @@ from headwater.online import Block
 from .cusum import JOINT_CLIP, METRIC_CLIP, Base, cusum, echo_limit, joint_energy, maxima
 from .mssa import choose_rank, complement, energies, page_grams, predictor, subspace
 
-__all__ = ["Quiet", "Tail", "fit_tail", "learn", "silence", "threshold"]
+__all__ = ["Quiet", "Tail", "fit_tail", "learn", "lone_rows", "raised", "silence", "threshold"]
 
 Array = NDArray[np.float64]
 CONFIDENCE = 1.64  # one-sided 95 % of the mean excess, which a short base knows only roughly
@@ -54,9 +54,17 @@ def fit_tail(tops: Array, rows: int) -> Tail:
     return Tail(start, excess, len(above) / max(rows, 1))
 
 
-def threshold(tail: Tail, false_alarms: float, floor: float) -> float:
-    """Level that quiet rows pass `false_alarms` times per row, and never below `floor`."""
-    return max(floor, tail.start + tail.excess * max(0.0, float(np.log(tail.rate / false_alarms))))
+def threshold(tail: Tail, false_alarms: float) -> float:
+    """Height that excursions in quiet time exceed `false_alarms` times per row."""
+    return tail.start + tail.excess * max(0.0, float(np.log(tail.rate / false_alarms)))
+
+
+def raised(tail: Tail, false_alarms: float, floor: float) -> Tail:
+    """Give the tail a larger excess, if need be, so that its threshold is not below `floor`."""
+    odds = float(np.log(tail.rate / false_alarms))
+    if threshold(tail, false_alarms) >= floor:
+        return tail
+    return Tail(0.0, floor / odds, tail.rate) if odds > 0.0 else Tail(floor, tail.excess, tail.rate)
 
 
 def lone_rows(clip: float) -> Tail:
@@ -130,9 +138,8 @@ def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: fl
         directions = _directions(gram - grams[blocks].sum(axis=0), rank, whole)
         held_out[start:stop] = energies(rows[run_up:stop], mean, scale, limit, *directions)[0][start - run_up :]
     unit = np.where(usable, np.maximum(_quantile(held_out), SMALLEST_UNIT), np.nan)
-    return _thresholds(
-        rows, held_out, repeats, Base(mean, scale, unit, unit, ahead, filters, np.full(3, np.nan)), alarms
-    )
+    base = Base(mean, scale, unit, unit, ahead, filters, joint=np.full(3, np.nan))
+    return _thresholds(rows, held_out, repeats, base, alarms)
 
 
 def _thresholds(rows: Block, held_out: Array, repeats: NDArray[np.bool_], base: Base, alarms: float) -> Quiet:
@@ -142,17 +149,15 @@ def _thresholds(rows: Block, held_out: Array, repeats: NDArray[np.bool_], base: 
     d = len(base.mean)
     tails, bound = np.full((3, d), np.nan), np.full(d, np.nan)
     known = np.flatnonzero(~np.isnan(base.unit))
-    floor = short + threshold(lone_rows(METRIC_CLIP), alarms / max(1, len(known)), 0.0)
+    each = alarms / max(1, len(known))
+    floor = short + threshold(lone_rows(METRIC_CLIP), each)
     for n in known:
-        g = held_out[:, n] / base.unit[n]
-        tail = fit_tail(maxima(cusum(g, METRIC_CLIP, repeats[:, n])), int((~np.isnan(g)).sum()))
-        tails[:, n] = tail
-        bound[n] = threshold(tail, alarms / len(known), floor)
+        path = cusum(held_out[:, n] / base.unit[n], METRIC_CLIP, repeats[:, n])
+        tail = raised(fit_tail(maxima(path), len(rows)), each, floor)
+        tails[:, n], bound[n] = tail, threshold(tail, each)
     sums = joint_energy(held_out, base.unit)
     c = np.maximum(_quantile(sums), 1e-9)
-    joint_tail = fit_tail(
-        maxima(cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP, np.zeros(len(rows), np.bool_))), len(rows)
-    )
-    h = threshold(joint_tail, alarms, JOINT_FLOOR + short)
-    learned = base._replace(bound=bound, joint=np.array([c[0], c[1], h]))
-    return Quiet(learned, tails, np.array(joint_tail))
+    path = cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP, np.zeros(len(rows), np.bool_))
+    tail = raised(fit_tail(maxima(path), len(rows)), alarms, JOINT_FLOOR + short)
+    joint = np.array([c[0], c[1], threshold(tail, alarms)])
+    return Quiet(base._replace(bound=bound, joint=joint), tails, np.array(tail))

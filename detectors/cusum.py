@@ -194,7 +194,7 @@ def _judge_row(sums: Array, base: Base, now: Watch) -> bool:
     if not armed:
         now.joint_height[0] = min(now.joint_height[0], REARM)
         now.joint_muted[0] *= now.joint_height[0] > 0.0
-    return armed and now.joint_height[0] >= base.joint[2]
+    return armed and bool(now.joint_height[0] >= base.joint[2])
 
 
 @kernel

@@ -45,9 +45,9 @@ def complement(U: Array) -> Array:
 def predictor(U: Array) -> Array:
     """Recurrence of the subspace: the ``a[L - 1]`` with ``x_L = a . x_past`` for every window inside it.
 
-    With ``pi`` the last row of `U` and ``nu^2 = |pi|^2``, ``a = U_past pi / (1 - nu^2)``. The error ``x_L - a . x_past``
-    is the last entry of the window's residual ``x - U U' x`` divided by ``1 - nu^2``: the newest sample's own share of
-    the distance to the subspace, where the distance of the whole window repeats one change L times.
+    With ``pi`` the last row of `U` and ``nu^2 = |pi|^2``, ``a = U_past pi / (1 - nu^2)``. The error ``x_L - a x_past``
+    is the last entry of the window's residual ``x - U U' x`` over ``1 - nu^2``: the newest sample's own share of the
+    distance to the subspace, where the distance of the whole window shows one change L times.
     """
     last = U[-1]
     a: Array = U[:-1] @ last / max(1.0 - float(last @ last), 0.02)

@@ -5,74 +5,90 @@ is learned when: the first base, the base of a metric that appears later, and th
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from river.base import AnomalyDetector
 
-from headwater.online import Block, Snapshot, SnapshotError, restore, take
+from headwater.online import Block, Snapshot, restore, take
 
-from .calibrate import Quiet, learn, silence
-from .cusum import Base, Evidence, Recent, Watch, watch
+from .calibrate import learn, silence
+from .cusum import Evidence, Recent, Watch, watch
+from .trigger_state import TriggerState
 
-__all__ = ["TriggerInfo", "TriggerPoint", "TriggerState"]
+__all__ = ["TriggerInfo", "TriggerPoint"]
 
 Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
 DAY = 86400.0
 SLOWEST = 0.25  # weight of the newest rows in a refresh, once several bases have been seen
+ENOUGH = 10  # windows that make a base when it is handed over
+SAMPLES = 3  # windows of present samples without which a metric has no base
 
 
 class TriggerInfo(NamedTuple):
-    """Evidence of a block of T rows. A CUSUM is given over its threshold: 1 is an alarm."""
+    """Evidence of a block of T rows of d metrics."""
 
     learning: Array  # [T] share of the first base that is filled
-    joint: Array  # [T] CUSUM of all metrics together; NaN while learning
-    scores: Array  # [T, d] CUSUM of each metric; NaN while it is learning or missing
+    joint: Array  # [T] joint CUSUM over its threshold: 1 is an alarm; NaN while learning
+    scores: Array  # [T, d] CUSUM of each metric over its threshold; NaN while it is learning or missing
     alarm: NDArray[np.int8]  # [T] 0 none, 1 joint, 2 metric
-    onset: Counts  # [T] rows back to the last zero of the CUSUM that fired; 0 without an alarm
-    strength: Array  # [T] -ln of the false alarms expected per row at this level; NaN without an alarm
+    onset: NDArray[np.int64]  # [T] rows back to the last zero of the CUSUM that fired; 0 without an alarm
+    strength: Array  # [T] -ln of the false alarms that the CUSUM expects per row this high; NaN without an alarm
     contributions: Array  # [T, d] departure from the level at the onset, in standard deviations; NaN without an alarm
 
 
-@dataclass(slots=True)
-class TriggerState:
-    """All that is learned: `Base`, the tails of its CUSUMs, `Watch` and `Recent`, field by field."""
+class TriggerPoint(AnomalyDetector):
+    """Notice that a system has changed, against the temporal subspace of a quiet base (multivariate SSA).
 
-    mean: Array
-    scale: Array
-    unit: Array
-    bound: Array
-    ahead: Array
-    filters: Array
-    joint: Array
-    metric_tail: Array  # [3, d]
-    joint_tail: Array  # [3]
-    window: Array
-    last: Array
-    height: Array
-    age: Counts
-    muted: Counts
-    before: Array
-    peak: Array
-    joint_height: Array
-    joint_age: Counts
-    joint_muted: Counts
-    rows: Array
-    filled: Counts
-    born: Counts
-    learned: int  # bases learned so far
-    names: NDArray[np.str_]  # [d] of river's dictionaries; empty when rows came as blocks
+    The base is centred and scaled by its standard deviations, and the Page matrices of all metrics, side by side,
+    give the signal subspace ``U`` of ``R^L``, the local level first. With ``x_n(t)`` the newest L samples of metric n,
+    ``e_n(t)^2 = |(I - U U') x_n(t)|^2``; by default only the newest sample's share of it, which is the error of the
+    subspace's own prediction one row ahead: a change is then seen in the row in which it happens and not L times.
+    One CUSUM per metric and one over all metrics, in units of quiet 99 % quantiles, raise the alarms; see `cusum`
+    for the recurrences and `calibrate` for the thresholds.
 
+    Guaranteed: an alarm uses nothing but rows up to its own, and thresholds nothing but rows before the alarm that
+    were quiet; rows from an onset on are taken out of what is learned. A missing sample is no evidence: a metric's
+    window holds its newest L *present* samples, and one that vanishes raises no alarm here. A metric that was
+    constant and moves, and stays moved, does. A metric that appears later learns its own base of as many rows
+    while the others watch. Every `base` quiet rows the base moves towards the newest of them: by half, by a third,
+    then by a quarter; units and thresholds rise at once and sink so slowly.
 
-class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
-    """Notice that a system has changed.
+    Parameters
+    ----------
+    base
+        Rows of the base window.
+    window
+        L, samples of a metric that are looked at together.
+    rank
+        Of the signal subspace; None: the one that predicts held-out blocks of the base best.
+    false_alarms_per_day
+        Accepted from all channels together, in quiet time.
+    interval
+        Seconds between rows, to count days.
+    channels
+        Whose alarms are reported: ``joint``, ``metric`` or both. Scores are always there.
+    whole_window
+        Use all of ``e_n(t)^2``, as the paper does.
+    relearn
+        Rows after which something that stays changed is learned as normal without being told.
 
-    A window of the newest L samples of each metric is compared with the temporal subspace of a quiet base
-    (multivariate SSA). Its squared distance from the subspace, or by default the newest sample's share of it,
-    feeds one CUSUM per metric and one over all metrics.
+    Examples
+    --------
+    >>> rows = np.random.default_rng(7).normal(size=(1000, 5))
+    >>> rows[800:, 3] += 9.0
+    >>> info = TriggerPoint().step(rows)
+    >>> at = int(np.flatnonzero(info.alarm)[0])
+    >>> at, at - int(info.onset[at]), int(info.contributions[at].argmax())
+    (800, 799, 3)
+
+    References
+    ----------
+    Alanqary, Alomar and Shah, "Change Point Detection via Multivariate Singular Spectrum Analysis" (NeurIPS 2021).
+    Wang et al., "Incremental Causal Graph Learning for Online Root Cause Analysis" (KDD 2023), eq. 1-4. The released
+    code of the former squares the sum of the norms where both papers have the Frobenius norm, and is blind for a
+    base after each alarm. What else differs, and what was measured, is in docs/trigger.md.
     """
 
     def __init__(
@@ -89,14 +105,16 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
     ) -> None:
         if window < 3:
             raise ValueError(f"window must be at least 3 samples, not {window}")
-        if base < 10 * window:
-            raise ValueError(f"base must be at least 10 windows, {10 * window} rows, not {base}")
+        if base < ENOUGH * window:
+            raise ValueError(f"base must be at least {ENOUGH} windows, {ENOUGH * window} rows, not {base}")
         if rank is not None and not 1 <= rank < window:
-            raise ValueError(f"rank must be 1 to {window - 1} (below the window), not {rank}")
-        if not false_alarms_per_day > 0.0 or not interval > 0.0:
+            raise ValueError(f"rank must be 1 to {window - 1}, less than the window, not {rank}")
+        if not (false_alarms_per_day > 0.0 and interval > 0.0):
             raise ValueError(f"both must be positive: {false_alarms_per_day=}, {interval=}")
-        if not channels or set(channels) - {"joint", "metric"}:
-            raise ValueError(f'channels must be of "joint" and "metric", not {channels!r}')
+        if not channels or not set(channels) <= {"joint", "metric"}:
+            raise ValueError(f"channels must be some of 'joint' and 'metric', not {channels!r}")
+        if relearn < 1:
+            raise ValueError(f"relearn must be at least 1 row, not {relearn}")
         self.base = base
         self.window = window
         self.rank = rank
@@ -105,24 +123,30 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
         self.channels = channels
         self.whole_window = whole_window
         self.relearn = relearn
-        self._state = self._unlearned()
+        self._state = TriggerState.empty(base, window)
 
     def step(self, X: Block) -> TriggerInfo:
-        """Judge and then learn rows ``float64[T, d]``; new metrics may appear at the right."""
+        """Judge rows ``float64[T, d]`` and then learn them; new metrics may appear at the right.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer metrics than before.
+        """
         X = np.array(X, np.float64, order="C", ndmin=2)
-        T, d = X.shape
-        self._widen(d)
+        T = len(X)
         s = self._state
-        out = _evidence(T, d)
+        s.widen(X.shape[1])
+        out = _evidence(*X.shape)
         learning, strength = np.ones(T), np.full(T, np.nan)
         at = 0
         while at < T:
             before, until = int(s.filled[0]), self._until()
             rows = slice(at, min(T, at + until - before))  # nothing is learned inside these rows
-            part = Evidence(*(column[rows] for column in out))
-            watch(X[rows], *_views(s), part, self._heard(), self.relearn)
+            part = _part(out, rows)
+            watch(X[rows], *s.views(), part, self._heard(), self.relearn)
             if s.learned == 0:
-                learning[rows] = np.minimum(1.0, np.arange(before + 1, before + len(part.joint) + 1) / self.base)
+                learning[rows] = np.minimum(1.0, np.arange(before + 1, before + 1 + len(part.joint)) / self.base)
             strength[rows] = _strength(part, s)
             at = rows.stop
             if s.filled[0] == until:
@@ -130,105 +154,65 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
         return TriggerInfo(learning, out.joint, out.scores, out.alarm, out.onset, strength, out.contributions)
 
     def fit(self, X: Block) -> None:
-        """Forget everything and learn the base from `X` at once: the same as stepping through ``base`` rows."""
-        self._state = self._unlearned()
-        self._adopt(X)
+        """Forget everything and learn the base from `X` at once: the same as stepping through ``base`` rows.
+
+        Of more rows all are learned. Fewer than ten windows only begin the base.
+        """
+        self._state = TriggerState.empty(self.base, self.window)
+        if len(X) < ENOUGH * self.window:
+            self.step(X)
+        else:
+            self._adopt(X)
 
     def rebase(self, X: Block) -> None:
-        """Take `X` as the new base, after a change that stayed. Until then the old one keeps watching."""
-        self._adopt(X)
+        """Take `X` as the new base, after a change that stayed. Until this is called the old one keeps watching.
+
+        Fewer rows than ten windows say too little about scales: the old base stays, at the level of what comes next.
+        """
         s = self._state
+        if len(X) >= ENOUGH * self.window:
+            self._adopt(X)
         for running in (s.height, s.age, s.muted, s.joint_height, s.joint_age, s.joint_muted):
             running[:] = 0
+        s.last[:] = np.nan
 
     def snapshot(self) -> Snapshot:
         """Copy all that has been learned."""
         return take(self._state)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take a snapshot back; it must come from a detector with the same base and window."""
+        """Take a snapshot back; raises `SnapshotError` unless base and window are those of this detector."""
         state = restore(TriggerState, snapshot)
-        if (len(state.rows), state.window.shape[-1]) != (self.base, self.window):
-            found = f"base={len(state.rows)}, window={state.window.shape[-1]}"
-            raise SnapshotError(f"TriggerPoint: the snapshot has {found}, not {self.base} and {self.window}")
+        state.check(self.base, self.window)
         self._state = state
 
     def learn_one(self, x: Mapping[Hashable, Any]) -> None:
-        """River's way to `step` one row; metrics are known by name."""
+        """Take one row as a dict (river): metrics are known by name, and one that is not there is missing."""
         s = self._state
-        known = set(s.names.tolist())
-        new = sorted(str(name) for name in x if str(name) not in known)
+        new = sorted({str(name) for name in x} - set(s.names.tolist()))
         if new:
             s.names = np.array([*s.names.tolist(), *new])
         self.step(self._row(x))
 
     def score_one(self, x: Mapping[Hashable, Any]) -> float:
-        """River's way to ask how far `x` would bring the highest CUSUM: 1 is an alarm. Learns nothing."""
+        """Tell how high `x` would bring the highest CUSUM, 1 being an alarm; 0 while learning. Learns nothing."""
         s = self._state
-        if s.learned == 0:
-            return 0.0
         row = self._row(x)
-        base, now, recent = _views(s)
-        base, now = base._replace(bound=base.bound.copy()), Watch(*(a.copy() for a in now))
-        out = _evidence(1, row.shape[1])
-        one = Recent(np.empty((1, row.shape[1])), np.zeros(1, np.int64), recent.born.copy())
-        watch(row, base, now, one, out, self._heard(), self.relearn)
-        return float(np.nanmax(np.append(out.scores, [out.joint[0], 0.0])))
-
-    def _heard(self) -> tuple[bool, bool]:
-        return "joint" in self.channels, "metric" in self.channels
+        if s.learned == 0 or row.shape[1] != s.width:
+            return 0.0
+        base, now, recent = s.views()
+        base, now = base._replace(bound=base.bound.copy()), Watch._make(a.copy() for a in now)
+        out = _evidence(*row.shape)
+        nowhere = Recent(np.empty(row.shape), np.zeros(1, np.int64), recent.born.copy())
+        watch(row, base, now, nowhere, out, self._heard(), self.relearn)
+        return float(np.fmax.reduce(np.append(out.scores, [out.joint[0], 0.0])))
 
     def _row(self, x: Mapping[Hashable, Any]) -> Block:
         values = {str(name): value for name, value in x.items()}
         return np.array([[float(values.get(name, np.nan)) for name in self._state.names.tolist()]])
 
-    def _unlearned(self) -> TriggerState:
-        L = self.window
-        none, zero, counts = np.empty(0), np.zeros(1), np.zeros(0, np.int64)
-        return TriggerState(
-            mean=none.copy(),
-            scale=none.copy(),
-            unit=none.copy(),
-            bound=none.copy(),
-            ahead=np.zeros(L - 1),
-            filters=np.empty((0, L)),
-            joint=np.full(3, np.nan),
-            metric_tail=np.empty((3, 0)),
-            joint_tail=np.full(3, np.nan),
-            window=np.empty((0, L)),
-            last=none.copy(),
-            height=none.copy(),
-            age=counts.copy(),
-            muted=counts.copy(),
-            before=none.copy(),
-            peak=none.copy(),
-            joint_height=zero.copy(),
-            joint_age=np.zeros(1, np.int64),
-            joint_muted=np.zeros(1, np.int64),
-            rows=np.empty((self.base, 0)),
-            filled=np.zeros(1, np.int64),
-            born=counts.copy(),
-            learned=0,
-            names=np.empty(0, np.str_),
-        )
-
-    def _widen(self, d: int) -> None:
-        """Make room for metrics that appear at the right; their past is missing."""
-        s = self._state
-        more = d - len(s.mean)
-        if more < 0:
-            raise ValueError(f"rows of {d} metrics after rows of {len(s.mean)}: metrics are only ever added")
-        if more == 0:
-            return
-        for name in ("mean", "scale", "unit", "bound", "last", "before", "peak"):
-            setattr(s, name, np.append(getattr(s, name), np.full(more, np.nan)))
-        for name in ("height", "age", "muted"):
-            old = getattr(s, name)
-            setattr(s, name, np.append(old, np.zeros(more, old.dtype)))
-        s.born = np.append(s.born, np.full(more, -1))
-        s.window = np.vstack([s.window, np.full((more, self.window), np.nan)])
-        s.rows = np.hstack([s.rows, np.full((self.base, more), np.nan)])
-        s.metric_tail = np.hstack([s.metric_tail, np.full((3, more), np.nan)])
+    def _heard(self) -> tuple[bool, bool]:
+        return "joint" in self.channels, "metric" in self.channels
 
     def _until(self) -> int:
         """Count of quiet rows at which to look back: the first base, then every tenth of one."""
@@ -240,49 +224,33 @@ class TriggerPoint(AnomalyDetector):  # type: ignore[misc]
     def _look_back(self) -> None:
         """Learn the first base; later refresh it once per base, and learn metrics that have been here for one."""
         s = self._state
-        due = self._due(self.base)
-        if s.learned == 0 or s.filled[0] % self.base == 0 or due.any():
+        waiting = s.waiting(self.base, SAMPLES * self.window)
+        if s.learned == 0 or s.filled[0] % self.base == 0 or waiting.any():
             rows = np.roll(s.rows, -int(s.filled[0] % self.base), axis=0)
-            rows[:, np.isnan(s.unit) & ~due] = np.nan
+            rows[:, np.isnan(s.unit) & ~waiting] = np.nan
             self._learn(rows, max(1.0 / (s.learned + 1), SLOWEST))
 
-    def _due(self, rows: int) -> NDArray[np.bool_]:
-        """Metrics that wait for their base and have been here for one of `rows` rows, give or take a tenth."""
-        s = self._state
-        enough = np.isfinite(s.rows).sum(axis=0) >= 3 * self.window
-        return np.isnan(s.unit) & enough & (s.born >= 0) & (s.filled[0] - s.born >= 0.9 * rows)
-
     def _adopt(self, X: Block) -> None:
+        """Learn a base that is handed over."""
         X = np.array(X, np.float64, order="C", ndmin=2)
-        if len(X) < 10 * self.window:
-            raise ValueError(f"a base needs at least 10 windows, {10 * self.window} rows, not {len(X)}")
-        self._widen(X.shape[1])
         s = self._state
+        s.widen(X.shape[1])
         newest = X[-self.base :]
         s.rows[:] = np.nan
         s.rows[-len(newest) :] = newest
         s.filled[0] = self.base
         present = np.isfinite(newest)
-        first = np.argmax(present, axis=0) + self.base - len(newest)
-        s.born = np.where(present.any(axis=0), first, s.born)
+        s.born = np.where(present.any(axis=0), np.argmax(present, axis=0) + self.base - len(newest), -1)
         s.unit[:], s.joint[:] = np.nan, np.nan
-        X[:, ~self._due(len(newest))] = np.nan
+        X[:, ~s.waiting(len(newest), SAMPLES * self.window)] = np.nan
         self._learn(X, 1.0)
 
     def _learn(self, rows: Block, weight: float) -> None:
-        """Learn `rows`; what was learned before counts with 1 - `weight`."""
         s = self._state
-        share = self.false_alarms_per_day * self.interval / DAY / len(self.channels)
-        fresh = learn(rows, window=self.window, rank=self.rank, whole=self.whole_window, alarms=share)
-        s.last[np.isnan(s.unit)] = np.nan
-        _blend(s, fresh, weight)
-        s.learned += 1
-
-
-def _views(s: TriggerState) -> tuple[Base, Watch, Recent]:
-    base = Base(s.mean, s.scale, s.unit, s.bound, s.ahead, s.filters, s.joint)
-    running = (s.window, s.last, s.height, s.age, s.muted, s.before, s.peak, s.joint_height, s.joint_age, s.joint_muted)
-    return base, Watch(*running), Recent(s.rows, s.filled, s.born)
+        each = self.false_alarms_per_day * self.interval / DAY / len(self.channels)
+        fresh = learn(rows, window=self.window, rank=self.rank, whole=self.whole_window, alarms=each)
+        s.last[np.isnan(s.unit)] = np.nan  # windows begin with the rows after the base
+        s.blend(fresh, weight)
 
 
 def _evidence(T: int, d: int) -> Evidence:
@@ -299,6 +267,10 @@ def _evidence(T: int, d: int) -> Evidence:
     )
 
 
+def _part(of: Evidence, rows: slice) -> Evidence:
+    return Evidence._make(column[rows] for column in of)
+
+
 def _strength(seen: Evidence, s: TriggerState) -> Array:
     """Surprise at the alarm of each row, NaN where there is none."""
     strength = np.full(len(seen.alarm), np.nan)
@@ -306,21 +278,3 @@ def _strength(seen: Evidence, s: TriggerState) -> Array:
         tail = s.joint_tail if seen.alarm[t] == 1 else s.metric_tail[:, seen.metric[t]]
         strength[t] = silence(tail, seen.height[t])
     return strength
-
-
-def _blend(s: TriggerState, fresh: Quiet, weight: float) -> None:
-    """Move the base towards a fresh one."""
-    base = fresh.base
-    known = ~np.isnan(base.unit)
-    both = known & ~np.isnan(s.unit)
-    for name, rises in (("mean", False), ("scale", False), ("unit", True), ("bound", True)):
-        old, new = getattr(s, name), getattr(base, name)
-        mixed = np.where(known, new, old)
-        mixed[both] = (1.0 - weight) * old[both] + weight * new[both]
-        if rises:
-            mixed[both] = np.maximum(mixed[both], new[both])
-        setattr(s, name, mixed)
-    s.metric_tail = np.where(known, fresh.metric_tail, s.metric_tail)
-    s.joint = base.joint if np.isnan(s.joint[2]) else (1.0 - weight) * s.joint + weight * base.joint
-    s.joint_tail = fresh.joint_tail
-    s.ahead, s.filters = base.ahead, base.filters
