@@ -5,8 +5,8 @@ measured completions and meters, once a second. See docs/simulator.md.
 """
 
 from .faults import FAULTS, Fault
-from .plan import EPOCH, Plan, Truth, plan, scenario_plan
-from .scenario import Recording, play, scenario, simulate
+from .plans import EPOCH, Plan, Truth, plan, scenario_plan
+from .runs import Recording, play, scenario, simulate
 from .system import EDGES, KPI, System
 
 __all__ = [

@@ -35,7 +35,7 @@ FAULTS: dict[str, Fault] = {
         Fault("gpu_thermal_throttling", REPLICAS, "gpu.resistance", 6.5, ("gpu_temp_celsius", "gpu_clock_hz")),
         # Nine tenths of a KV-cache are held by sequences that are gone.
         Fault("kv_cache_leak", REPLICAS, "leaked", 54_000, ("kv_cache_usage", "waiting_len")),
-        # A roll-out of a wrong configuration: a batch of 4 instead of 28.
+        # A roll-out of a wrong configuration: a batch of 4 instead of 32.
         Fault("batch_limit", REPLICAS, "limit", 4, ("waiting_len", "ttft_p95_s")),
         # The disk has used up its burst credits.
         Fault("slow_disk", ("database",), "station.speed", 0.15, ("disk_latency_s", "latency_p95_s")),

@@ -69,7 +69,7 @@ class Replica:
         self.nic = dice.nic()
         self.gpu = Gpu(dice)
         self.store = store
-        self.limit = 28  # sequences in the batch
+        self.limit = 32  # sequences in the batch
         self.leaked = 0  # tokens of the KV-cache that nobody uses and nobody frees
         self.used = 0
         self.waiting: deque[Sequence] = deque()

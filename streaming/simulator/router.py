@@ -27,7 +27,7 @@ class Router(Service):
 
     def __init__(self, agenda: Agenda, dice: Dice, replicas: list[Replica]) -> None:
         super().__init__("router", agenda, dice, servers=1, tail=0.4)
-        self.links = [Link(agenda, replica, limit=30, backlog=70) for replica in replicas]
+        self.links = [Link(agenda, replica, limit=34, backlog=70) for replica in replicas]
         self.bias = 1.0  # weight of its favourite; that of the others is 1
         self.favourite = int(dice.rng().integers(len(replicas)))
         self._sent = [Tally(10) for _ in replicas]

@@ -146,7 +146,7 @@ def test_a_sick_card_delays_every_call() -> None:
 
 
 @pytest.mark.parametrize("scraped", [False, True])
-@pytest.mark.parametrize(("limit", "capacity"), [(28, 60_000), (3, 60_000), (28, 1500)])
+@pytest.mark.parametrize(("limit", "capacity"), [(32, 60_000), (3, 60_000), (32, 1500)])
 def test_replica_equals_its_token_by_token_twin(limit: int, capacity: int, scraped: bool) -> None:
     rng = np.random.default_rng(11)
     jobs = [

@@ -124,9 +124,7 @@ def test_the_surge_is_felt_by_the_counters_and_by_no_user() -> None:
         surge[a : b + 15] = True
         for name in ("gateway|ttft_p95_s", "gateway|error_ratio"):
             x = one.column(name)[: one.start]
-            assert np.median(x[surge]) < 1.5 * np.quantile(x[~surge], 0.99), (seed, name)
-            high = np.convolve(x[surge] > 1.5 * np.quantile(x[~surge], 0.99), np.ones(21), "valid")
-            assert not (high == 21).any(), "no excursion of more than 20 s"
+            assert x[surge].max() < 1.5 * np.quantile(x[~surge], 0.99), (seed, name)
         rate = one.column("gateway|requests_per_s")
         assert rate[a + 5 : b].mean() > 1.1 * rate[: one.start][~surge].mean()
     assert seen >= 10

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from headwater.streaming.records import Series
 
 from .faults import FAULTS
-from .plan import EPOCH, Plan, Truth, plan, scenario_plan
+from .plans import EPOCH, Plan, Truth, plan, scenario_plan
 from .system import EDGES, KPI, System
 
 __all__ = ["Recording", "play", "scenario", "simulate"]
