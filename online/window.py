@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contracts import Snapshot
-from .state import restore, take
+from .state import SnapshotError, restore, take
 
 __all__ = ["Ring", "RingState"]
 
@@ -62,8 +62,16 @@ class Ring:
         return int(self._state.values.shape[1])
 
     def push(self, time: float, row: NDArray[np.float64], *, quiet: bool) -> None:
-        """Append one row (``float64[d]``); `quiet` says that no incident was open."""
+        """Append one row (``float64[d]``); `quiet` says that no incident was open.
+
+        Raises
+        ------
+        ValueError
+            If the row has fewer columns than the one before.
+        """
         s = self._state
+        if row.shape[0] < self.width:
+            raise ValueError(f"a row of {row.shape[0]} columns after rows of {self.width}: columns are only ever added")
         if row.shape[0] > self.width:
             new = np.full((2 * self.capacity, row.shape[0] - self.width), np.nan, np.float32)
             s.values = np.hstack([s.values, new])
@@ -99,8 +107,23 @@ class Ring:
         return take(self._state)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take a snapshot back; its capacity must be this ring's."""
+        """Take a snapshot back; of a ring of another capacity, the newest rows that fit.
+
+        Raises
+        ------
+        SnapshotError
+            If it is no ring's; nothing is changed then.
+        """
         state = restore(RingState, snapshot)
-        if len(state.times) != 2 * self.capacity:
-            raise ValueError(f"the snapshot's ring holds {len(state.times) // 2} rows, not {self.capacity}")
-        self._state = state
+        slots = len(state.times)
+        if slots % 2 or not slots == len(state.values) == len(state.quiet):
+            found = f"{slots}, {len(state.values)} and {len(state.quiet)}"
+            raise SnapshotError(f"RingState: times, values and quiet must be equally long and even, not {found}")
+        if slots == 2 * self.capacity:
+            self._state = state
+            return
+        other = Ring(capacity=slots // 2)
+        other._state = state
+        self._state = Ring(capacity=self.capacity)._state
+        for time, row, quiet in zip(other.times(), other.values(), other.quiet(), strict=True):
+            self.push(float(time), row.astype(np.float64), quiet=bool(quiet))

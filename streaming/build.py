@@ -3,6 +3,7 @@
 import math
 
 from .columns import direction_of, kpi_pattern
+from .errors import SettingsError
 from .monitor import AlignConfig, Monitor
 from .pipeline_config import PipelineConfig
 from .settings import Settings
@@ -15,7 +16,13 @@ LIVE_STEP, LIVE_LATENESS = 1.0, 5.0
 
 
 def monitor(settings: Settings, *, step: float | None = None) -> Monitor:
-    """Make a monitor; `step` (seconds) is what the data showed, and gives way to the settings."""
+    """Make a monitor; `step` (seconds) is what the data showed, and gives way to the settings.
+
+    Raises
+    ------
+    SettingsError
+        If the settings, each fine by itself, do not go together.
+    """
     seconds = settings.system.step or step or LIVE_STEP
     lateness = settings.align.lateness
     if lateness is None:
@@ -28,7 +35,11 @@ def monitor(settings: Settings, *, step: float | None = None) -> Monitor:
         counters=settings.columns.counters,
         kpi=settings.system.kpi,
     )
-    return Monitor(align, pipeline_config(settings, seconds))
+    try:
+        return Monitor(align, pipeline_config(settings, seconds), max_systems=settings.align.max_systems)
+    except ValueError as error:
+        mend = "see: headwater config show"
+        raise SettingsError(f"these settings do not fit rows of {seconds:g} s", str(error), mend) from None
 
 
 def pipeline_config(settings: Settings, step: float) -> PipelineConfig:

@@ -1,12 +1,13 @@
 """A pipeline to bytes and back, part by part, so that an edit of the settings costs only what it touches.
 
-Parts: ``ring`` (history), ``trigger``, ``graph``, ``case`` (the candidate or the open incident and its evidence).
-Each is versioned bytes without pickle and travels with the hash of the settings that shaped it. A part whose hash
-no longer fits learns again from what the ring holds.
+Parts: ``self`` (columns, counts, the place in time), ``ring`` (history), ``trigger``, ``graph``, ``candidate`` and
+``case`` (the open incident and its evidence). Each is versioned bytes without pickle and travels with the hash of the
+settings that shaped it. A part whose hash no longer fits learns again from what the ring holds.
 """
 
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,20 +15,31 @@ import numpy as np
 from headwater.online import Snapshot, decode, encode
 
 from .candidate import Candidate
+from .incidents import progress
 from .pipeline import Pipeline
 from .pipeline_config import PipelineConfig
-from .records import Incident, Series
+from .records import Changed, Incident, Series
 
-__all__ = ["PARTS", "freeze", "hashes", "thaw"]
+__all__ = ["PARTS", "Thawed", "freeze", "hashes", "thaw"]
 
 VERSION = 1
-PARTS = ("ring", "trigger", "graph", "case")
-_SHAPED_BY = {
-    "ring": ("step", "history_rows"),
+_SHAPED_BY: dict[str, tuple[str, ...]] = {
+    "self": (),
+    "ring": ("step",),
     "trigger": ("step", "base_rows", "window", "rank", "false_alarms_per_day"),
-    "graph": ("step", "lags", "candidates", "penalty", "half_life", "fusion", "window", "patience_rows"),
-    "case": ("step", "kpi", "edges", "on_kpi", "patience_rows"),
+    "graph": ("step", "lags", "candidates", "penalty", "half_life", "fusion", "patience_rows"),
+    "candidate": ("step", "kpi", "on_kpi"),
+    "case": ("step",),
 }
+PARTS = tuple(_SHAPED_BY)
+_LAGS = "work.lags"  # the order that was chosen, beside the graph that was learned with it
+
+
+class Thawed(NamedTuple):
+    """What could not be taken back as it was."""
+
+    again: list[str]  # sentences on what has to learn again
+    events: list[Changed]  # an incident that nobody can go on with ends here
 
 
 def hashes(config: PipelineConfig) -> dict[str, str]:
@@ -41,85 +53,91 @@ def hashes(config: PipelineConfig) -> dict[str, str]:
 
 def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     """All that a pipeline has learned, by part."""
-    parts = {
-        "ring": pipeline.ring.snapshot() | _self(pipeline),
+    candidate, case = pipeline.candidate, pipeline.work.case
+    parts: dict[str, Snapshot] = {
+        "self": _self(pipeline),
+        "ring": pipeline.ring.snapshot(),
         "trigger": pipeline.trigger.snapshot(),
-        "graph": pipeline.work.coral.snapshot(),
-        "case": _case(pipeline),
+        "graph": pipeline.work.coral.snapshot() | {_LAGS: pipeline.work.lags},
+        "candidate": candidate.snapshot() if candidate else {},
+        "case": case.snapshot() if case else {},
     }
     return {part: encode(snapshot, kind=part, version=VERSION) for part, snapshot in parts.items()}
 
 
-def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> list[str]:
-    """Give a new pipeline what an older one had learned; returns sentences on what has to learn again.
+def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> Thawed:
+    """Give a new pipeline what an older one had learned, as far as the settings still fit.
 
     Raises
     ------
     SnapshotError
         If bytes are damaged or were written by a newer version.
     """
-    wanted = hashes(pipeline.config)
+    wanted, system = hashes(pipeline.config), pipeline.config.system
+    found = {part: decode(data, kind=part, version=VERSION) for part, (_, data) in parts.items()}
     fits = {part: part in parts and parts[part][0] == wanted[part] for part in PARTS}
-    snapshots = {part: decode(parts[part][1], kind=part, version=VERSION) for part in PARTS if fits[part]}
-    system = pipeline.config.system
+    if fits["self"]:
+        _restore_self(pipeline, found["self"])
     if not fits["ring"]:
-        return [f"{system}: the step or the length of the history has changed, everything learns again"]
-    again = []
-    ring = snapshots["ring"]
-    _restore_self(pipeline, {k: ring.pop(k) for k in list(ring) if k.startswith("self.")})
-    pipeline.ring.restore(ring)
+        again = [f"{system}: the step has changed, everything learns again"]
+        return Thawed(again, [_left(pipeline, found["case"])] if found.get("case") else [])
+    pipeline.ring.restore(found["ring"])
+    again = _restore_learners(pipeline, found, fits)
+    if fits["candidate"] and found["candidate"]:
+        pipeline.candidate = Candidate.from_snapshot(found["candidate"])
+    if fits["case"] and found["case"]:
+        incident = msgspec.json.decode(str(found["case"]["incident"]), type=Incident)
+        pipeline.work.reopen(incident, found["case"], pipeline.series, graph=fits["graph"])
+    return Thawed(again, [])
+
+
+def _restore_learners(pipeline: Pipeline, found: Mapping[str, Snapshot], fits: Mapping[str, bool]) -> list[str]:
     quiet = pipeline.ring.values()[pipeline.ring.quiet()].astype(np.float64)
+    again, system = [], pipeline.config.system
     if fits["trigger"]:
-        pipeline.trigger.restore(snapshots["trigger"])
+        pipeline.trigger.restore(found["trigger"])
     else:
         pipeline.trigger.step(quiet)
         again.append(f"{system}: [detector] has changed, the trigger learned again from {len(quiet)} quiet rows")
     if fits["graph"]:
-        pipeline.work.relearn(quiet[:0])  # with the lag order that was chosen
-        pipeline.work.coral.restore(snapshots["graph"])
+        pipeline.work.lags = int(found["graph"].pop(_LAGS))
+        pipeline.work.relearn(quiet[:0])  # makes a graph of that order
+        pipeline.work.coral.restore(found["graph"])
     else:
         pipeline.work.relearn(quiet)
         again.append(f"{system}: [causal] has changed, the graph learned again from {len(quiet)} quiet rows")
-    if fits["case"]:
-        _restore_case(pipeline, snapshots["case"], graph=fits["graph"])
-    else:
-        again.append(f"{system}: kpi, topology or incident settings have changed, an incident that was open is left")
     return again
+
+
+def _left(pipeline: Pipeline, case: Snapshot) -> Changed:
+    """End an incident whose rows mean nothing on the new grid."""
+    incident = msgspec.json.decode(str(case["incident"]), type=Incident)
+    n, pipeline.n = pipeline.n, pipeline.n + 1
+    return Changed(
+        system=incident.system,
+        time=pipeline.time,
+        n=n,
+        action="resolved",
+        incident=progress(incident, "resolve", pipeline.time),
+        by="headwater",
+        note="the step has changed: its rows cannot be gone on with",
+    )
 
 
 def _self(pipeline: Pipeline) -> Snapshot:
     return {
-        "self.series": msgspec.json.encode(pipeline.series).decode(),
-        "self.incidents": pipeline.work.incidents,
-        "self.time": pipeline.time,
-        "self.n": pipeline.n,
-        "self.calm": pipeline.calm,
-        "self.lags": pipeline.work.lags,
-        "self.learned": pipeline.learning[0],
+        "series": msgspec.json.encode(pipeline.series).decode(),
+        "incidents": pipeline.work.incidents,
+        "time": pipeline.time,
+        "n": pipeline.n,
+        "calm": pipeline.calm,
+        "learned": pipeline.learning[0],
     }
 
 
 def _restore_self(pipeline: Pipeline, fields: Snapshot) -> None:
-    pipeline.adopt(msgspec.json.decode(str(fields["self.series"]), type=tuple[Series, ...]))
-    pipeline.work.incidents, pipeline.n = int(fields["self.incidents"]), int(fields["self.n"])
-    pipeline.work.lags = int(fields["self.lags"])
-    pipeline.calm = int(fields["self.calm"])
-    pipeline.time = float(fields["self.time"])
-    pipeline.learning = (int(fields["self.learned"]), pipeline.config.base_rows)
-
-
-def _case(pipeline: Pipeline) -> Snapshot:
-    if pipeline.work.case:
-        return pipeline.work.case.snapshot() | {"kind": "case"}
-    if pipeline.candidate:
-        return pipeline.candidate.snapshot() | {"kind": "candidate"}
-    return {"kind": "none"}
-
-
-def _restore_case(pipeline: Pipeline, snapshot: Snapshot, *, graph: bool) -> None:
-    kind = snapshot.pop("kind")
-    if kind == "candidate":
-        pipeline.candidate = Candidate.from_snapshot(snapshot)
-    if kind == "case":
-        incident = msgspec.json.decode(str(snapshot["incident"]), type=Incident)
-        pipeline.work.reopen(incident, snapshot, pipeline.series, graph=graph)
+    pipeline.adopt(msgspec.json.decode(str(fields["series"]), type=tuple[Series, ...]))
+    pipeline.work.incidents, pipeline.n = int(fields["incidents"]), int(fields["n"])
+    pipeline.calm = int(fields["calm"])
+    pipeline.time, base = float(fields["time"]), pipeline.config.base_rows
+    pipeline.learning = (min(int(fields["learned"]), base), base)

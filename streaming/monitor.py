@@ -1,5 +1,7 @@
 """The I/O-free whole: arrivals of any number of systems in, events out. One aligner and one pipeline a system."""
 
+import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,11 +15,12 @@ from .checkpoint import VERSION, freeze, hashes, thaw
 from .errors import CommandRefused
 from .pipeline import Pipeline
 from .pipeline_config import PipelineConfig
-from .records import Arrival, Command, DeadLetter, Event, EvidenceWindow, Frame, Series
+from .records import Arrival, Changed, Command, DeadLetter, Event, EvidenceWindow, Frame, Series
 
 __all__ = ["AlignConfig", "Monitor"]
 
 _CLOCKS = "*"  # the clocks belong to the input, not to one system
+_NAMED = 20  # refused names that are told
 
 
 class AlignConfig(NamedTuple):
@@ -40,17 +43,31 @@ class Monitor:
         How samples become rows.
     pipeline
         Settings of every system's pipeline; its `system` is filled in.
+    max_systems
+        Cap on the systems: a record's key is the input's to choose, and each one costs a pipeline. Words of further
+        systems are refused and counted.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
     """
 
-    def __init__(self, align: AlignConfig, pipeline: PipelineConfig) -> None:
+    def __init__(self, align: AlignConfig, pipeline: PipelineConfig, *, max_systems: int = 64) -> None:
+        if max_systems < 1:
+            raise ValueError(f"max_systems is {max_systems}; it must be at least 1")
         self.align = align
         self.config = pipeline
+        self.max_systems = max_systems
+        self._aligner(pipeline.system), Pipeline(pipeline)  # what is wrong with the settings shows here, not later
         self._hash = str(hash_of(align))
         self._clocks = Clocks()
         self._aligners: dict[str, Aligner] = {}
         self._pipelines: dict[str, Pipeline] = {}
         self._baseline: tuple[Clocks, dict[str, Aligner]] = (Clocks(), {})
-        self._frozen: dict[tuple[str, str], bytes] = {}
+        self._frozen: dict[tuple[str, str], bytes] = {}  # digests
+        self._refused: dict[str, int] = {}  # words of the first few systems above the cap
+        self._left: list[Event] = []  # what restoring has brought about
         self._rows = 0
 
     # ── input ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,14 +96,14 @@ class Monitor:
         self._accept(arrivals, clocks, aligners)
         for system, aligner in aligners.items():
             while (frame := aligner.rows(clocks.watermark(self.align.lateness))) is not None:
-                self._pipeline(system).learn(frame)
+                self._learn(system, frame)
 
     def learned(self) -> None:
-        """End the baseline: the systems in it are watched from their first row on."""
+        """End the baseline: the systems in it are watched from their first row on; a short one only begins to learn."""
         clocks, aligners = self._baseline
         for system, aligner in aligners.items():
             while (frame := aligner.flush(clocks.newest())) is not None:
-                self._pipeline(system).learn(frame)
+                self._learn(system, frame)
             self._pipeline(system).learned()
         self._baseline = (Clocks(), {})
 
@@ -105,21 +122,34 @@ class Monitor:
                 f"there is no system {command.system!r}", f"systems: {known}", "name one with --system"
             )
         events = pipeline.command(command)
-        return events, f"{command.kind}: {command.incident or 'the open incident'} at row {pipeline.time:.3f}"
+        about = ", ".join(event.incident.id for event in events if isinstance(event, Changed))
+        return events, f"{command.kind}: {about} at row {pipeline.time:.3f}"
+
+    def _learn(self, system: str, frame: Frame) -> None:
+        pipeline = self._pipeline(system)
+        pipeline.learn(_conform(frame, pipeline.series))
 
     def _accept(self, arrivals: Sequence[Arrival], clocks: Clocks, aligners: dict[str, Aligner]) -> None:
         for position, word in arrivals:
             if isinstance(word, DeadLetter):
                 continue
             partition = (position.topic, position.partition)
+            before = clocks.advance(partition, word.time)
             aligner = aligners.get(word.system)
             if aligner is None:
+                if word.system not in self._pipelines and len(aligners.keys() | self._pipelines) >= self.max_systems:
+                    self._refuse(word.system)
+                    continue
                 aligner = aligners[word.system] = self._aligner(word.system)
-            aligner.push(partition, word, clocks.advance(partition, word.time))
+            aligner.push(partition, word, before)
+
+    def _refuse(self, system: str) -> None:
+        name = system if system in self._refused or len(self._refused) < _NAMED else ""
+        self._refused[name] = self._refused.get(name, 0) + 1
 
     def _work(self, *, final: bool = False) -> list[Event]:
         watermark = self._clocks.watermark(self.align.lateness)
-        events: list[Event] = []
+        events, self._left = self._left, []
         for system, aligner in self._aligners.items():
             while (frame := aligner.flush(self._clocks.newest()) if final else aligner.rows(watermark)) is not None:
                 pipeline = self._pipeline(system)
@@ -149,14 +179,19 @@ class Monitor:
         return found
 
     def counters(self) -> dict[str, Any]:
-        """Counts of what was late or refused, rows worked on, and how far the learning is."""
+        """Counts of what was late or refused, rows worked on, and how far the learning is.
+
+        ``refused_systems`` counts words by system, under ``""`` those of systems beyond the first few; ``learning``
+        is ``[rows, of_rows, seconds of a row]`` by system.
+        """
         refused = sorted({name for aligner in self._aligners.values() for name in aligner.refused})
         return {
             "rows": self._rows,
             "late_samples": sum(aligner.late for aligner in self._aligners.values()),
             "refused_columns": len(refused),
-            "refused_names": refused[:20],
-            "learning": {system: list(pipeline.learning) for system, pipeline in self._pipelines.items()},
+            "refused_names": refused[:_NAMED],
+            "refused_systems": dict(self._refused),
+            "learning": {system: [*one.learning, one.config.step] for system, one in self._pipelines.items()},
         }
 
     def snapshots(self) -> dict[tuple[str, str], tuple[str, bytes]]:
@@ -167,8 +202,9 @@ class Monitor:
         for system, pipeline in self._pipelines.items():
             marks = hashes(pipeline.config)
             parts |= {(system, part): (marks[part], data) for part, data in freeze(pipeline).items()}
-        new = {key: part for key, part in parts.items() if self._frozen.get(key) != part[1]}
-        self._frozen |= {key: data for key, (_, data) in new.items()}
+        digests = {key: hashlib.sha256(data).digest() for key, (_, data) in parts.items()}
+        new = {key: part for key, part in parts.items() if self._frozen.get(key) != digests[key]}
+        self._frozen = digests
         return new
 
     def restore(self, snapshots: Mapping[tuple[str, str], tuple[str, bytes]]) -> list[str]:
@@ -183,16 +219,27 @@ class Monitor:
         for system in dict.fromkeys(system for system, _ in snapshots if system != _CLOCKS):
             parts = {part: value for (owner, part), value in snapshots.items() if owner == system}
             aligned = parts.pop("align", None)
-            if aligned and aligned[0] == self._hash:
-                self._aligners[system] = self._aligner(system)
-                self._aligners[system].restore(decode(aligned[1], kind="align", version=VERSION))
-            elif aligned:
-                again.append(f"{system}: [align] has changed, samples that waited for their row are left")
             if parts:
-                again += thaw(self._pipeline(system), parts)
+                thawed = thaw(self._pipeline(system), parts)
+                again += thawed.again
+                self._left += thawed.events
+            if aligned:
+                aligner = self._aligners[system] = self._aligner(system)
+                if aligned[0] == self._hash:
+                    aligner.restore(decode(aligned[1], kind="align", version=VERSION))
+                else:
+                    again.append(f"{system}: [align] has changed, samples that waited for their row are left")
+                    self._go_on(aligner)
         if (_CLOCKS, "clocks") in snapshots:
             self._clocks.restore(decode(snapshots[_CLOCKS, "clocks"][1], kind="clocks", version=VERSION))
         return again
+
+    def _go_on(self, aligner: Aligner) -> None:
+        """Let a new aligner begin after the newest row, so that no row is given out twice."""
+        pipeline = self._pipelines.get(aligner.system)
+        if pipeline and pipeline.series:
+            emitted = math.floor(pipeline.time / self.align.step + 1e-4)
+            aligner.restore(aligner.snapshot() | {"emitted": emitted})
 
 
 def hash_of(align: AlignConfig) -> str:

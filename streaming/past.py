@@ -14,7 +14,7 @@ Rows: TypeAlias = NDArray[np.float32]
 EARLY = 2  # rows before the onset that belong to the window: an onset found late costs more than one found early
 _APART = 4  # rows between two starts that are worth telling apart
 _NEAR = 60  # rows over which the level of the last quiet row still holds
-_LEAST = 30  # quiet rows below which the rows of older incidents must do as well
+_LEAST = 30  # rows of history, and quiet ones among them below which the rows of older incidents must do as well
 
 
 class Past(NamedTuple):
@@ -30,10 +30,11 @@ class Past(NamedTuple):
 def look_back(ring: Ring, back: int, step: float, *, later: int = 0) -> Past:
     """Cut the ring `back` rows before its newest row, with a second start `later` rows before it (0: none).
 
-    Rows of another stretch of time are no part of the window.
+    Rows of another stretch of time are no part of the window. An onset beyond the ring's end leaves some rows to
+    compare with all the same: a change that has come on for so long shows against them.
     """
     times, quiet = ring.times(), ring.quiet()
-    first = max(len(ring) - (back + 1 + EARLY), 0)
+    first = max(len(ring) - (back + 1 + EARLY), min(_LEAST, len(ring) // 2))
     jumps = _jumps(times, step)
     if (inside := np.flatnonzero(jumps[first + 1 :])).size:
         first += 1 + int(inside[-1])

@@ -152,6 +152,7 @@ class AlignSection(Section):
     lateness: Duration | None = key(None, "how long a row waits for late samples; none: 0s for files, 5s for kafka")
     staleness: float = key(2.5, "a sample counts for so many of its own intervals, then the value is missing", ge=1)
     max_columns: int = key(2000, "metrics kept per system; what exceeds it is counted and named", ge=1, le=100_000)
+    max_systems: int = key(64, "systems watched by one worker; what exceeds it is counted and named", ge=1, le=10_000)
 
 
 class DetectorSection(Section):
