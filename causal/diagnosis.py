@@ -29,6 +29,7 @@ class Findings(NamedTuple):
     """A diagnosis; arrays are ``[d]`` and indexed by column unless said otherwise."""
 
     order: NDArray[np.int64]  # columns, most suspect first
+    score: Floats  # falls along the order
     services: ServiceScores  # [s]
     abnormal: Floats
     suspicion: Floats
@@ -108,13 +109,15 @@ class Diagnosis:
         visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)
         if self.by_walk:
             order = np.argsort(-visits, kind="stable")
+            score = visits
         else:
-            order = order_metrics(self.columns, evidence.abnormal, suspicion, services)
+            order, score = order_metrics(self.columns, evidence.abnormal, suspicion, services)
         # Without a KPI the path leads to the symptom that stands out most.
         ends = self.kpi if len(self.kpi) else np.flatnonzero(np.isin(self.columns.roles, SYMPTOMS))
         goal = int(ends[np.argmax(evidence.abnormal[ends])]) if len(ends) else int(order[0])
         return Findings(
             order=order,
+            score=score,
             services=services,
             abnormal=evidence.abnormal,
             suspicion=suspicion,
@@ -174,7 +177,7 @@ class Diagnosis:
         start = np.zeros_like(abnormal)
         chosen = self.kpi if len(self.kpi) else np.arange(len(abnormal))
         start[chosen] = abnormal[chosen] + 1e-12
-        return start / start.sum()
+        return start
 
     def _explain(
         self, window: Floats, abnormal: Floats, coral: Coral, suspects: NDArray[np.int64]
@@ -206,7 +209,7 @@ def _spread(graph: Graph, suspects: NDArray[np.int64], d: int) -> Graph:
     """The graph of some columns as one of all d."""
     if len(suspects) == d:
         return graph
-    whole = Graph(np.zeros((d, d)), np.zeros((d, d), np.int64), np.zeros((d, d), np.int8))
-    for part, full in zip(graph, whole, strict=True):
-        full[np.ix_(suspects, suspects)] = part
-    return whole
+    place = np.ix_(suspects, suspects)
+    W, lag, part = np.zeros((d, d)), np.zeros((d, d), np.int64), np.zeros((d, d), np.int8)
+    W[place], lag[place], part[place] = graph
+    return Graph(W, lag, part)

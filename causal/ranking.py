@@ -119,21 +119,25 @@ def _absorb(P: Floats, start: Floats) -> Floats:
     return resting + moving
 
 
-def order_metrics(columns: Columns, abnormal: Floats, suspicion: Floats, services: ServiceScores) -> NDArray[np.int64]:
-    """Order of the columns, most suspect first.
+def order_metrics(
+    columns: Columns, abnormal: Floats, suspicion: Floats, services: ServiceScores
+) -> tuple[NDArray[np.int64], Floats]:
+    """Order of the columns, most suspect first, and their scores (``float64[d]``), which fall along it.
 
     By `suspicion` (``float64[d]``, the abnormality that no other metric explains) times the standing of the
     service; inside a service with internal evidence its abnormal internals come before the symptoms they cause.
     """
     highest = max(float(services.score.max(initial=0.0)), 1e-12)
-    standing = np.where(
-        columns.owner >= 0, services.score[columns.owner] / highest if len(services.score) else 0.0, 0.5
-    )
+    # A column that no service owns (the last place, owner -1) stands half-way.
+    standing = np.append(services.score / highest, 0.5)[columns.owner]
     order = np.argsort(-suspicion * standing, kind="stable")
+    falling = (suspicion * standing)[order]
     for service in np.flatnonzero(services.internal >= 1.0):
         places = np.flatnonzero(columns.owner[order] == service)
         mine = order[places]
         threshold = max(1.0, 0.1 * services.internal[service])
         first = (columns.roles[mine] == Role.INTERNAL) & (abnormal[mine] >= threshold)
         order[places] = np.concatenate([mine[first], mine[~first]])
-    return order
+    score = np.empty_like(falling)
+    score[order] = falling
+    return order, score

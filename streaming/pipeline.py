@@ -37,7 +37,7 @@ STIMULI: dict[str, Stimulus] = {
     "dismiss": "dismiss",
     "baseline": "outlast",
 }
-E = TypeVar("E", Triggered, Ranked, Changed)
+E = TypeVar("E", bound=Triggered | Ranked | Changed)
 
 
 class Pipeline:
@@ -135,14 +135,14 @@ class Pipeline:
                 self.work.choose_lags(self.ring.values().astype(np.float64))
                 learned = k + 1
             if self.work.case:
-                yield from map(self._numbered, self._follow(info, k))
+                yield from (self._numbered(event) for event in self._follow(info, k))
                 learned = k + 1
                 continue
             triggered = self._alarm(info, k) if info.alarm[k] else None
             if self._due():
                 self.work.learn(X[learned : k + 1])
                 learned = k + 1
-                yield from map(self._numbered, self._open(triggered))
+                yield from (self._numbered(event) for event in self._open(triggered))
             elif triggered:
                 yield self._numbered(triggered)
         if self.work.case is None:

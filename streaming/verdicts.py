@@ -73,7 +73,7 @@ def _suspect(columns: Columns, f: Findings, j: int) -> Suspect:
     return Suspect(
         entity=entity,
         metric=metric,
-        score=float(f.suspicion[j]),
+        score=float(f.score[j]),
         abnormal=float(f.abnormal[j]),
         explained=float(f.explained[j]),
         by=columns.names[int(f.by[j])] if f.by[j] >= 0 else "",
