@@ -1,0 +1,312 @@
+"""Every learner of detectors and causal, found by walking the packages, obeys every law and river's own checks."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from unittest import mock
+
+import numpy as np
+import pytest
+import river.base
+from river.checks import yield_checks
+
+from headwater.causal.coral import Coral
+from headwater.causal.moments import LaggedMoments
+from headwater.detectors import TriggerPoint
+from headwater.online import Block, Snapshot, SnapshotError
+from headwater.online.checks import (
+    LAWS,
+    BrokenLawError,
+    Law,
+    Subject,
+    block_equals_rows,
+    empty_column_changes_nothing,
+    leaves_the_callers_array_alone,
+    memory_is_bounded,
+    missing_is_legal,
+    new_columns_at_the_right,
+    reading_writes_nothing,
+    refuses_what_does_not_fit,
+    repeats_itself,
+    resumes_where_it_stopped,
+    stays_finite,
+)
+
+
+def rows() -> Block:
+    """Noise round wandering levels, with a shift that makes a detector alarm."""
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(700, 6))
+    noise[1:, 1] += 0.5 * noise[:-1, 0]
+    noise[500:520, 2] += 12.0
+    return noise + 0.05 * rng.normal(size=(700, 6)).cumsum(axis=0)
+
+
+def trigger(**config: object) -> Callable[[], TriggerPoint]:
+    return lambda: TriggerPoint(base=200, relearn=300, **config)
+
+
+class Adapting(Coral):
+    """Coral in an incident: the same laws hold for the rows it adapts to."""
+
+    step = Coral.adapt
+
+
+def in_incident() -> Adapting:
+    coral = Adapting(hold_back=8)
+    Coral.step(coral, rows())
+    coral.begin(discard=20)
+    return coral
+
+
+SUBJECTS: dict[type, list[Subject]] = {
+    TriggerPoint: [
+        Subject(trigger(), rows(), (lambda t: t.score_one({"a": 1.0}),)),
+        Subject(trigger(whole_window=True, channels=("joint",)), rows()),
+    ],
+    Coral: [
+        Subject(
+            lambda: Coral(hold_back=8),
+            rows(),
+            (
+                Coral.weights,
+                lambda c: c.columns,
+                lambda c: c.residuals(rows()[:9, :0]),
+                lambda c: c.account(rows()[:9, :0]),
+            ),
+        ),
+        Subject(in_incident, rows(), (Coral.weights,)),
+    ],
+    LaggedMoments: [
+        Subject(
+            LaggedMoments,
+            rows(),
+            (LaggedMoments.covariances, lambda m: (m.mean.fill(9.0), m.seen.fill(9.0), m.sd, m.weight, m.room)),
+        ),
+        Subject(lambda: LaggedMoments(lags=2, block=5, local=True), rows()),
+    ],
+}
+
+
+def learners() -> set[type]:
+    """All classes of both rooms that step, snapshot and restore."""
+    found = set()
+    for room in ("detectors", "causal"):
+        package = importlib.import_module(f"headwater.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            for _, thing in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+                verbs = all(callable(getattr(thing, verb, None)) for verb in ("step", "snapshot", "restore"))
+                if verbs and thing.__module__ == module.name:
+                    found.add(thing)
+    return found
+
+
+def test_every_learner_has_a_subject() -> None:
+    assert learners() == set(SUBJECTS), "say in SUBJECTS how to build and feed each learner"
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize(
+    "subject",
+    [pytest.param(s, id=f"{kind.__name__}-{k}") for kind, all_ in SUBJECTS.items() for k, s in enumerate(all_)],
+)
+def test_law(law: Law, subject: Subject) -> None:
+    law(subject)
+
+
+class CreditCard:
+    """Stands in for the data set that river would download: 30 numbers a row, and some rows far off."""
+
+    def take(self, n: int) -> list[tuple[dict[str, float], int]]:
+        rng = np.random.default_rng(11)
+        fraud = rng.random(n) < 0.02
+        values = rng.normal(size=(n, 30)) + 6.0 * fraud[:, None]
+        return [
+            ({f"V{k}": v for k, v in enumerate(row)}, int(y)) for row, y in zip(values.tolist(), fraud, strict=True)
+        ]
+
+
+def river_checks() -> Iterator[object]:
+    for kind in SUBJECTS:
+        if issubclass(kind, river.base.Estimator):
+            with mock.patch("river.datasets.CreditCard", CreditCard):
+                for check in yield_checks(kind()):
+                    yield pytest.param(kind, check, id=f"{kind.__name__}-{check.__name__}")
+
+
+@pytest.mark.parametrize(("kind", "check"), list(river_checks()))
+def test_river(kind: type, check: Callable[[object], None]) -> None:
+    check(kind())
+
+
+class Mean:
+    """A learner that obeys all laws: how far each value is from the mean of those before it."""
+
+    def __init__(self) -> None:
+        self.total, self.seen = np.zeros(0), np.zeros(0)
+
+    def step(self, X: Block) -> Block:
+        self.grow(X.shape[1])
+        out = np.empty(X.shape)
+        for t, x in enumerate(X):
+            out[t] = x - self.total / np.maximum(self.seen, 1.0)
+            self.total += np.nan_to_num(x)
+            self.seen += ~np.isnan(x)
+        return out
+
+    def grow(self, width: int) -> None:
+        self.total, self.seen = (np.pad(a, (0, width - len(a))) for a in (self.total, self.seen))
+
+    def snapshot(self) -> Snapshot:
+        return {"total": self.total.copy(), "seen": self.seen.copy()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        if snapshot.keys() != {"total", "seen"} or not all(isinstance(v, np.ndarray) for v in snapshot.values()):
+            raise SnapshotError("not a mean")
+        self.total, self.seen = snapshot["total"].copy(), snapshot["seen"].copy()
+
+    def peek(self) -> Block:
+        return self.total.copy()
+
+
+class WholeBlock(Mean):
+    def step(self, X: Block) -> Block:
+        super().step(X)
+        return X - X.mean(axis=0)
+
+
+class ForgetsItsCount(Mean):
+    def restore(self, snapshot: Snapshot) -> None:
+        super().restore(snapshot)
+        self.seen[:] = np.floor(self.seen / 2)
+
+
+class WritesWhenRead(Mean):
+    def peek(self) -> Block:
+        self.seen += 1.0
+        return self.total
+
+
+class HandsOutItself(Mean):
+    def snapshot(self) -> Snapshot:
+        return {"total": self.total, "seen": self.seen}
+
+
+class Centres(Mean):
+    def step(self, X: Block) -> Block:
+        out = super().step(X)
+        X -= X[0]
+        return out
+
+
+class Keeps(Mean):
+    def step(self, X: Block) -> Block:
+        if len(self.total):
+            self.total += 0.0 * np.nan_to_num(self.kept[-1]) + (self.kept[-1] == 1e9)
+        self.kept = X
+        return super().step(X)
+
+
+class MissingIsHuge(Mean):
+    def step(self, X: Block) -> Block:
+        out = super().step(X)
+        out[np.isnan(X)] = np.inf
+        return out
+
+
+class Overflows(Mean):
+    def step(self, X: Block) -> Block:
+        with np.errstate(over="ignore"):
+            return super().step(X) ** 30
+
+
+class UnitScale(Mean):
+    def step(self, X: Block) -> Block:
+        out = super().step(X)
+        if len(X):
+            self.total[np.ptp(X, axis=0) == 0.0] = np.nan
+        return out
+
+
+class CountsAllRows(Mean):
+    rows = 0
+
+    def step(self, X: Block) -> Block:
+        old = len(self.seen)
+        self.grow(X.shape[1])
+        self.seen[old:] = self.rows
+        self.rows += len(X)
+        return super().step(X)
+
+
+class DividesByWidth(Mean):
+    def step(self, X: Block) -> Block:
+        return super().step(X) / X.shape[1]
+
+
+class Hoards(Mean):
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[Block] = []
+
+    def step(self, X: Block) -> Block:
+        self.all.append(X.copy())
+        return super().step(X)
+
+    def snapshot(self) -> Snapshot:
+        return super().snapshot() | {"all": np.concatenate(self.all)}
+
+
+TICKS = count()
+
+
+class ReadsTheClock(Mean):
+    def step(self, X: Block) -> Block:
+        return super().step(X) + next(TICKS)
+
+
+class TakesAnything(Mean):
+    def restore(self, snapshot: Snapshot) -> None:
+        self.total, self.seen = snapshot.get("total", self.total), snapshot.get("seen", self.seen)
+
+
+class RefusesTooLate(Mean):
+    def restore(self, snapshot: Snapshot) -> None:
+        self.total = snapshot.get("total", self.total)
+        super().restore(snapshot)
+
+
+SABOTAGE = [
+    (block_equals_rows, WholeBlock),
+    (resumes_where_it_stopped, ForgetsItsCount),
+    (reading_writes_nothing, WritesWhenRead),
+    (reading_writes_nothing, HandsOutItself),
+    (leaves_the_callers_array_alone, Centres),
+    (leaves_the_callers_array_alone, Keeps),
+    (missing_is_legal, MissingIsHuge),
+    (stays_finite, Overflows),
+    (stays_finite, UnitScale),
+    (new_columns_at_the_right, CountsAllRows),
+    (empty_column_changes_nothing, DividesByWidth),
+    (memory_is_bounded, Hoards),
+    (repeats_itself, ReadsTheClock),
+    (refuses_what_does_not_fit, TakesAnything),
+    (refuses_what_does_not_fit, RefusesTooLate),
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_laws_can_be_obeyed(law: Law) -> None:
+    law(Subject(Mean, rows(), (Mean.peek,)))
+
+
+@pytest.mark.parametrize(("law", "broken"), SABOTAGE, ids=lambda x: x.__name__)
+def test_every_law_catches_its_sabotage(law: Law, broken: type[Mean]) -> None:
+    with pytest.raises(BrokenLawError):
+        law(Subject(broken, rows(), (broken.peek,)))
+
+
+def test_every_law_has_a_sabotage() -> None:
+    assert {law for law, _ in SABOTAGE} == set(LAWS)
