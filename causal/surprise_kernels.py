@@ -87,17 +87,26 @@ def autocorrelations(Z: Floats) -> tuple[Floats, Floats]:
 
 @kernel
 def _prefix_median(y: Floats) -> float:
-    """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole."""
+    """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole, by one insertion sort."""
     T = len(y)
+    ordered = np.empty(T)
+    n = 0
     best = 0.0
     length = min(4, T)
-    while True:
-        finite = y[:length][np.isfinite(y[:length])]
-        if len(finite):
-            best = max(best, abs(np.median(finite)) / (1.0 + max(length - 4, 0) / 10.0))
-        if length == T:
-            return best
-        length = min(2 * length, T)
+    for t in range(T):
+        if np.isfinite(y[t]):
+            place = n
+            while place > 0 and ordered[place - 1] > y[t]:
+                ordered[place] = ordered[place - 1]
+                place -= 1
+            ordered[place] = y[t]
+            n += 1
+        if t + 1 == length:
+            if n > 0:
+                middle = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+                best = max(best, abs(middle) / (1.0 + max(length - 4, 0) / 10.0))
+            length = min(2 * length, T)
+    return best
 
 
 @kernel
