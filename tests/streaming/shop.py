@@ -15,6 +15,7 @@ STEP = 10.0
 START = 1_000_000.0
 ONSET = 90
 PARTITION = ("metrics", 0)
+ALIGN = AlignConfig(STEP)
 
 
 def config(**changes) -> PipelineConfig:
@@ -36,7 +37,7 @@ def config(**changes) -> PipelineConfig:
     return PipelineConfig(**settings | changes)
 
 
-def monitor(align: AlignConfig = AlignConfig(STEP), partitions=(PARTITION,), max_systems=64, **changes) -> Monitor:
+def monitor(align: AlignConfig = ALIGN, partitions=(PARTITION,), max_systems=64, **changes) -> Monitor:
     new = Monitor(align, config(**{"step": align.step} | changes), max_systems=max_systems)
     new.assign(partitions)
     return new
