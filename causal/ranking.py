@@ -124,20 +124,22 @@ def order_metrics(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Order of the columns, most suspect first, and their scores (``float64[d]``), which fall along it.
 
-    By `suspicion` (``float64[d]``, the abnormality that no other metric explains) times the standing of the
-    service; inside a service with internal evidence its abnormal internals come before the symptoms they cause.
+    The first metric of a service has the score of the service, the others their share of it by `suspicion`
+    (``float64[d]``, the abnormality that no other metric explains). Inside a service with internal evidence its
+    abnormal internals come before the symptoms that they cause.
     """
-    highest = max(float(services.score.max(initial=0.0)), 1e-12)
-    # A column that no service owns (the last place, owner -1) stands half-way.
-    standing = np.append(services.score / highest, 0.5)[columns.owner]
-    order = np.argsort(-suspicion * standing, kind="stable")
-    falling = (suspicion * standing)[order]
+    # Columns that no service owns (the last place, owner -1) stand half as high as the first service.
+    standing = np.append(services.score, 0.5 * services.score.max(initial=0.0) or 1.0)
+    strongest = np.zeros(len(standing))
+    np.maximum.at(strongest, columns.owner, suspicion)
+    score = standing[columns.owner] * suspicion / np.maximum(strongest, 1e-12)[columns.owner]
+    order = np.argsort(-score, kind="stable")
+    falling = score[order]
     for service in np.flatnonzero(services.internal >= 1.0):
         places = np.flatnonzero(columns.owner[order] == service)
         mine = order[places]
         threshold = max(1.0, 0.1 * services.internal[service])
         first = (columns.roles[mine] == Role.INTERNAL) & (abnormal[mine] >= threshold)
         order[places] = np.concatenate([mine[first], mine[~first]])
-    score = np.empty_like(falling)
     score[order] = falling
     return order, score

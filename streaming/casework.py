@@ -105,8 +105,9 @@ class Casework:
             yield self.close("outlast", time)
 
     def extend(self, case: Case) -> str:
-        """Count another trigger, which also says that the incident is not over; returns its id."""
-        case.quiet = 0
+        """Count another trigger; returns the incident's id. Without KPIs it also says that it is not over."""
+        if not self.config.on_kpi:
+            case.quiet = 0
         case.incident = msgspec.structs.replace(case.incident, triggers=case.incident.triggers + 1)
         return case.incident.id
 
