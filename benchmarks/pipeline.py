@@ -1,0 +1,73 @@
+"""Bench ``pipeline``: what a row costs by stage, a numpy-only twin beside it, and BARO ranking the same windows.
+
+Accuracy is of services: how often the true one is among the first k of the ranking (AS@k), and the mean for k = 1..5.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .rankers import accuracy, rankings
+from .stages import batches, load, snapshot_bytes, stages
+from .windows import Window, nezha, simulated
+
+__all__ = ["DESCRIPTION", "rows"]
+
+DESCRIPTION = "cost of a row by stage at d = 40, 200, 1000, numpy beside it; BARO ranking the same windows as ours"
+
+REPEATS = {40: 20, 200: 8, 1000: 4}  # by width
+QUICK_REPEATS = {40: 8, 200: 3, 1000: 2}
+ROWS, QUICK_ROWS = 512, 256  # timed at each width
+SEEDS = range(1, 11)  # of the simulator
+QUICK_SEEDS = range(1, 3)
+
+
+def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Yield costs by width, then accuracy by set of windows."""
+    for d, repeats in (QUICK_REPEATS if quick else REPEATS).items():
+        progress(f"d = {d}")
+        yield from _costs(d, QUICK_ROWS if quick else ROWS, repeats)
+    seeds = QUICK_SEEDS if quick else SEEDS
+    progress(f"simulated faults, seeds {seeds.start} to {seeds.stop - 1}")
+    yield from _accuracy("simulated", filter(None, map(simulated, seeds)))
+    if data is not None:
+        for name, baseline in (("nezha, whole past", False), ("nezha, baseline", True)):
+            progress(name)
+            windows = list(nezha(data, baseline=baseline))
+            yield from _accuracy(name, windows[::8] if quick else windows)
+
+
+def _costs(d: int, length: int, repeats: int) -> Iterator[dict[str, Any]]:
+    what = load(d, length)
+    spent = stages(what, repeats)
+    group = f"d={d}"
+    for stage, seconds in spent.items():
+        name, numpy = stage.removesuffix(", numpy"), stage.endswith(", numpy")
+        yield _row(group, "numpy" if numpy else "headwater", f"{name}_time", round(1e6 * seconds, 2), "us/row")
+    yield _row(group, "headwater", "rows_per_second", round(1.0 / spent["step"]), "rows/s")
+    for stage in ("quiet", "step"):
+        ratio = spent[f"{stage}, numpy"] / spent[stage]
+        yield _row(group, "headwater", f"{stage}_times_faster_than_numpy", round(ratio, 2), "x")
+    first, batch = batches(what)
+    yield _row(group, "headwater", "incident_opening", round(1e3 * first, 2), "ms")
+    yield _row(group, "headwater", "incident_batch", round(1e3 * batch, 2), "ms")
+    for part, size in snapshot_bytes(what).items():
+        yield _row(group, "headwater", f"snapshot_{part}", size, "bytes")
+
+
+def _accuracy(group: str, windows: Iterable[Window]) -> Iterator[dict[str, Any]]:
+    """Rank each window by every method; faults that metrics do not show at all are told apart."""
+    ranks: dict[tuple[str, str], list[float]] = {}
+    for window in windows:
+        for method, rank in rankings(window):
+            ranks.setdefault((group, method), []).append(rank)
+            if window.visible and "nezha" in group:
+                ranks.setdefault((f"{group}, visible", method), []).append(rank)
+    for (name, method), found in ranks.items():
+        yield _row(name, method, "windows", len(found), "windows")
+        for metric, value in accuracy(found).items():
+            yield _row(name, method, metric, round(value, 4), "")
+
+
+def _row(group: str, method: str, metric: str, value: float, unit: str) -> dict[str, Any]:
+    return {"bench": "pipeline", "set": group, "method": method, "metric": metric, "value": value, "unit": unit}
