@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.broker import Broker, BrokerUnavailable
+from headwater.benchmarks.broker.broker import Broker, BrokerUnavailable
 
 LEFT_SOCKET = r"unclosed <(socket|ssl)\."
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from headwater.benchmarks.broker.broker import Broker
 from headwater.streaming.kafka import KafkaSource
-from tests.broker.broker import Broker
 from tests.broker.segment import BASE_OFFSET, FIRST_RECORD, LENGTH, MAGIC, Batch, batches, overwrite
 from tests.streaming.kafka_reading import arrived, number, offsets, place, read, section, write
 

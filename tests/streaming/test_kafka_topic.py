@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from kafka import KafkaProducer
 
+from headwater.benchmarks.broker.broker import Broker
+from headwater.benchmarks.broker.produce import produce
 from headwater.streaming.columns import Columns
 from headwater.streaming.formats import decoder
 from headwater.streaming.kafka import KafkaSource
 from headwater.streaming.records import Arrival, DeadLetter, Wide
-from tests.broker.broker import Broker
-from tests.broker.produce import produce
 from tests.streaming.kafka_reading import arrived, number, offsets, read, section, write
 
 START = 1_700_000_000.0

@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine for tests: one node in KRaft mode, from Maven artifacts.
+"""A real Apache Kafka on this machine for tests and benchmarks: one node in KRaft mode, from Maven artifacts.
 
 The jars (46, 43 MB) are kept in ``.cache/kafka``. ``HEADWATER_TEST_BROKER=host:port`` names a running broker
 instead; tests that stop the broker, read its files or log in to it are then skipped.
@@ -21,7 +21,7 @@ from typing import Any
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
-from tests.broker.certificates import make_certificates
+from headwater.benchmarks.broker.certificates import make_certificates
 
 __all__ = ["PASSWORD", "USER", "Broker", "BrokerUnavailable"]
 
@@ -107,8 +107,13 @@ class Broker:
         return name
 
     def create_as(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
-        """Create a topic under exactly this name and wait for it."""
-        self._admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(config or {}))])
+        """Create a topic under exactly this name and wait for it.
+
+        Recordings carry the times at which they were taken, so the broker would soon delete them for their age:
+        unless `config` says so, it keeps them.
+        """
+        known = {"retention.ms": "-1", **(config or {})}
+        self._admin.create_topics([NewTopic(name, partitions, 1, topic_configs=known)])
         self._admin.wait_for_topics([name])
 
     def delete(self, topic: str) -> None:
