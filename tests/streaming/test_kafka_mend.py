@@ -34,8 +34,8 @@ def producer(broker: Broker) -> Iterator[KafkaProducer]:
 def source(broker: Broker) -> Iterator[Callable[..., KafkaSource]]:
     made: list[KafkaSource] = []
 
-    def make(topic: str, **settings: Any) -> KafkaSource:
-        watch = {"stale_after": 1.0, "stall_after": 1.0, "refresh_every": 0.5}
+    def make(topic: str, stale_after: float = 60.0, **settings: Any) -> KafkaSource:
+        watch = {"stale_after": stale_after, "stall_after": 1.0, "refresh_every": 0.5}
         made.append(KafkaSource(section(broker.plain, topic, **settings), number, **watch))
         return made[-1]
 
@@ -70,7 +70,7 @@ def test_damage_at_the_end_of_the_log_costs_nothing_that_comes_later(
     topic, there = filled(broker, producer, 2)
     overwrite(broker.segment(topic), there[1].position + FIRST_RECORD + 9, b"\xff")
     reader = source(topic)
-    got = read(reader, lambda so_far: so_far.alarms)
+    got = read(reader, lambda so_far: any("cannot be read" in alarm for alarm in so_far.alarms))
     assert offsets(got.arrivals) == list(range(10))
     assert reader.offsets() == {(topic, 0): 20}
     write(producer, topic, [b"20"])
@@ -123,7 +123,7 @@ def test_a_head_that_is_wrong_costs_what_the_index_cannot_reach(
     first = seen[30]
     assert seen == [*range(30), *range(first, 100)]
     assert 40 <= first <= 49
-    (alarm,) = [alarm for alarm in got.alarms if "no record for" not in alarm]
+    (alarm,) = got.alarms
     assert alarm.startswith(f"{topic}/0: {first - 30} offsets from 30 on cannot be read and were skipped")
 
 
@@ -159,16 +159,15 @@ def test_a_topic_made_anew_is_read_again_with_an_alarm(broker: Broker, producer:
     reader = source(topic)
     read(reader, arrived(100))
     broker.delete(topic)
-    gone = read(reader, lambda so_far: so_far.alarms)
-    assert f"the topic {topic} is gone" in gone.alarms
+    read(reader, lambda so_far: f"the topic {topic} is gone" in so_far.alarms)
     time.sleep(0.5)
     broker.create_as(topic)
     write(producer, topic, [b"0", b"1", b"2"])
-    again = read(reader, lambda so_far: any("cut" in alarm for alarm in so_far.alarms), seconds=30)
+    read(reader, lambda so_far: any("cut" in alarm for alarm in so_far.alarms), seconds=30)
     write(producer, topic, [b"3", b"4"])
-    more = read(reader, arrived(2), seconds=30)
-    assert offsets(again.arrivals + more.arrivals)[-2:] == [3, 4]
-    assert reader.lag()["alarms"] != []
+    read(reader, lambda so_far: offsets(so_far.arrivals)[-1:] == [4], seconds=30)
+    assert reader.offsets() == {(topic, 0): 5}
+    assert any("cut" in alarm for alarm in reader.lag()["alarms"])
 
 
 def test_partitions_that_are_added_are_told_and_read_from_their_start(
@@ -195,11 +194,10 @@ def test_a_broker_killed_in_the_middle_costs_nothing_and_repeats_nothing(
 ) -> None:
     topic = broker.create("killed")
     write(producer, topic, [b"%d" % n for n in range(2000)])
-    reader = source(topic, max_poll_records=100)
+    reader = source(topic, stale_after=1.0, max_poll_records=100)
     before = read(reader, arrived(700))
     broker.kill()
-    outage = read(reader, lambda so_far: so_far.alarms)
-    assert "does not answer; no record for" in outage.alarms[0]
+    outage = read(reader, lambda so_far: any("does not answer; no record for" in alarm for alarm in so_far.alarms))
     broker.start()
     write(producer, topic, [b"%d" % n for n in range(2000, 2050)])
     count = 2050 - len(before.arrivals + outage.arrivals)
