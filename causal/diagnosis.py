@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .columns import SYMPTOMS, Columns
 from .coral import Coral
 from .evidence import Evidence, Surprise, median
-from .graph import Graph, most_probable_path
+from .graph import Graph
+from .paths import path_to
 from .propagation import evidence_transitions, transitions, walk
 from .ranking import ServiceScores, order_metrics, score_services
 
@@ -126,7 +127,7 @@ class Diagnosis:
             walk=visits,
             value=self._model.level + evidence.deviation,
             usual=self._model.level,
-            path=most_probable_path(graph.W, int(order[0]), goal).nodes,
+            path=path_to(self.columns, graph.W, evidence.abnormal, int(order[0]), goal),
             graph=graph,
             confidence=evidence.confidence,
         )
