@@ -19,7 +19,7 @@ REPEATS = {40: 20, 200: 8, 1000: 4}  # by width
 QUICK_REPEATS = {40: 8, 200: 3, 1000: 2}
 ROWS, QUICK_ROWS = 512, 256  # timed at each width
 SEEDS = range(1, 11)  # of the simulator
-QUICK_SEEDS = range(1, 3)
+QUICK_SEEDS = range(1, 2)
 
 
 def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:

@@ -50,9 +50,13 @@ def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Ite
     yield from _nezha(data)
     if quick:
         return
+    worked_on = 0
     for path in sorted((data / "smd" / "streams").glob("*.parquet")):
         progress(f"smd {path.stem}")
-        yield from _smd(data, path)
+        for row in _smd(data, path):
+            worked_on += row["value"] if row["metric"] == "rows" else 0
+            yield row
+    yield _row("smd", "rows", worked_on, "rows")
 
 
 def play(

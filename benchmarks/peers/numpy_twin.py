@@ -13,6 +13,7 @@ from headwater.detectors.cusum import (
     ECHO,
     HABIT,
     JOINT_CLIP,
+    LONE,
     METRIC_CLIP,
     REARM,
     REPEAT,
@@ -45,13 +46,14 @@ class Watch:
             np.array(learned[name], np.float64)
             for name in ("mean", "scale", "unit", "bound", "ahead", "joint", "last", "height")
         )
-        self.age, self.muted, self.rows, self.filled = (
-            np.array(learned[name]) for name in ("age", "muted", "rows", "filled")
+        self.age, self.muted, self.held, self.rows, self.filled, self.before, self.peak = (
+            np.array(learned[name]) for name in ("age", "muted", "held", "rows", "filled", "before", "peak")
         )
         self.centred = np.asarray(learned["window"]) - self.mean[:, None]
         self.limit = ECHO * np.sqrt(self.unit) * self.scale
+        self.most = np.minimum((SPAN_CLIP, SHARE_CLIP), LONE * self.joint[:2])
+        self.settled = 1 if np.ptp(self.ahead) < 1e-9 else len(self.ahead) + 1
         self.relearn = relearn
-        self.before, self.peak = np.array(learned["before"]), np.array(learned["peak"])
         self.joint_height = float(np.asarray(learned["joint_height"])[0])
         self.joint_age, self.joint_muted = (int(np.asarray(learned[f"joint_{name}"])[0]) for name in ("age", "muted"))
 
@@ -61,12 +63,13 @@ class Watch:
         self.muted += self.muted > 0
         learnable = ~((self.muted > 0) & (self.muted <= self.relearn))
         there, armed = np.isfinite(x) & ~np.isnan(self.unit), self.muted == 0
-        predicted = self._push(x, there, armed)
+        judged = self.held >= self.settled
+        predicted = self._push(x, there, armed & judged)
         error = (x - predicted) / self.scale
-        e = error * error
+        e = np.where(judged, error * error, 0.0)
         g = e / self.unit
         heard = there & armed
-        sums = np.minimum(e, SPAN_CLIP)[heard].sum(), np.minimum(g, SHARE_CLIP)[heard].sum()
+        joint = self._judge(np.minimum(e, self.most[0])[heard].sum(), np.minimum(g, self.most[1])[heard].sum())
         begins = there & (self.height == 0.0)
         self.before[begins], self.peak[begins], self.age[begins] = predicted[begins], 0.0, 1
         step = np.minimum(g, METRIC_CLIP) - 1.0
@@ -74,20 +77,20 @@ class Watch:
         np.copyto(self.height, np.maximum(self.height + step, 0.0), where=there)
         np.copyto(self.peak, np.maximum(self.peak, np.abs(x - self.before) / self.scale), where=there)
         np.copyto(self.last, x, where=there)
+        self.held[there] = np.minimum(self.held[there] + 1, self.centred.shape[1])
         scores = np.where(there, self.height / self.bound, np.nan)
         if not armed.all():
             self._sink(there & ~armed, scores)
-        fired = heard & (scores >= 1.0)
-        self._record(np.where(learnable, x, np.nan), *sums, fired=fired)
+        fired = heard & (self.height >= self.bound)
+        self._record(np.where(learnable, x, np.nan), fired)
         if fired.any():
             self.muted[fired] = 1
             self.bound[fired] *= HABIT
-        limit = REARM if self.joint_muted > 0 else self.joint[2]
-        return scores, self.joint_height / limit
+        return scores, joint
 
-    def _push(self, x: Array, there: NDArray[np.bool_], armed: NDArray[np.bool_]) -> Array:
+    def _push(self, x: Array, there: NDArray[np.bool_], limited: NDArray[np.bool_]) -> Array:
         """Move the samples into the windows and return what was predicted for them."""
-        fresh = there & np.isnan(self.last)
+        fresh = there & (self.held == 0)
         if fresh.any():
             self.centred[fresh] = (x - self.mean)[fresh, None]
         if there.all():
@@ -95,18 +98,18 @@ class Watch:
         else:
             self.centred[there, :-1] = self.centred[there, 1:]
         ahead = self.centred[:, :-1] @ self.ahead
-        limit = np.where(armed, self.limit, np.inf)
+        limit = np.where(limited, self.limit, np.inf)
         np.copyto(self.centred[:, -1], np.clip(x - self.mean, ahead - limit, ahead + limit), where=there)
         return self.mean + ahead
 
     def _sink(self, latched: NDArray[np.bool_], scores: Array) -> None:
         """Let the CUSUMs of metrics that have alarmed sink back."""
+        scores[latched] = np.minimum(self.height[latched] / REARM, 1.0)
         self.height[latched] = np.minimum(self.height[latched], REARM)
-        scores[latched] = self.height[latched] / REARM
         self.muted[latched & (self.height == 0.0)] = 0
 
-    def _record(self, x: Array, plain: float, shares: float, *, fired: NDArray[np.bool_]) -> None:
-        """Judge the sums of the row, and keep it for the next base unless it belongs to a change."""
+    def _judge(self, plain: float, shares: float) -> float:
+        """Judge the sums of a row: the joint CUSUM over its threshold, or over where it sinks from."""
         self.joint_age += self.joint_height > 0.0
         self.joint_muted += self.joint_muted > 0
         armed = self.joint_muted == 0
@@ -114,18 +117,29 @@ class Watch:
             self.joint_age = 1
         e = 0.5 * (plain / self.joint[0] + shares / self.joint[1])
         self.joint_height = max(0.0, self.joint_height + min(e, JOINT_CLIP) - 1.0)
-        if not armed:
-            self.joint_height = min(self.joint_height, REARM)
-            self.joint_muted *= self.joint_height > 0.0
-        size = len(self.rows)
-        if not 0 < self.joint_muted <= self.relearn:
-            self.rows[self.filled[0] % size] = np.where(fired, np.nan, x)
-            for n in np.flatnonzero(fired):
-                self.rows[(self.filled[0] - np.arange(1, min(self.age[n], size))) % size, n] = np.nan
-            self.filled[0] += 1
-        if armed and self.joint_height >= self.joint[2]:
-            self.joint_muted = 1
-            self.rows[(self.filled[0] - np.arange(1, min(self.joint_age, size) + 1)) % size] = np.nan
+        if armed:
+            ratio = float(self.joint_height / self.joint[2])
+            if self.joint_height >= self.joint[2]:
+                self.joint_muted = 1
+                self._forget(slice(None), self.joint_age)
+            return ratio
+        self.joint_height = min(self.joint_height, REARM)
+        self.joint_muted *= self.joint_height > 0.0
+        return self.joint_height / (REARM if self.joint_muted > 0 else float(self.joint[2]))
+
+    def _record(self, x: Array, fired: NDArray[np.bool_]) -> None:
+        """Keep a row for the next base, unless it belongs to a change of the whole, or of a metric."""
+        if 0 < self.joint_muted <= self.relearn:
+            return
+        self.rows[self.filled[0] % len(self.rows)] = np.where(fired, np.nan, x)
+        for n in np.flatnonzero(fired).tolist():
+            self._forget(n, int(self.age[n]))
+        self.filled[0] += 1
+
+    def _forget(self, metrics: slice | int, age: int) -> None:
+        """Take out the rows in which a change has turned out to have been under way."""
+        back = np.arange(1, min(age, len(self.rows)))
+        self.rows[(self.filled[0] - back) % len(self.rows), metrics] = np.nan
 
 
 class Moments:
