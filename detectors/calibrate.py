@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headwater.online import Block
 
-from .cusum import JOINT_CLIP, METRIC_CLIP, Base, cusum, echo_limit, joint_energy, maxima
+from .cusum import JOINT_CLIP, LONE, METRIC_CLIP, SHARE_CLIP, SPAN_CLIP, Base, cusum, echo_limit, joint_energy, maxima
 from .mssa import choose_rank, complement, energies, page_grams, predictor, subspace
 
 __all__ = ["Quiet", "Tail", "fit_tail", "learn", "lone_rows", "raised", "silence", "threshold"]
@@ -22,7 +22,7 @@ CONFIDENCE = 1.64  # one-sided 95 % of the mean excess, which a short base knows
 FOLDS = 5
 JOINT_FLOOR = 2.0
 WILD = 0.003  # share of rows in which a heavy-tailed metric may say all that one row may say
-SMALLEST_UNIT = 0.05  # of a squared standard deviation: a metric that hardly moves is not infinitely surprising
+SMALLEST_UNIT = 0.002  # of a squared standard deviation: a metric that hardly moves is not infinitely surprising
 
 
 class Tail(NamedTuple):
@@ -108,13 +108,17 @@ def _directions(gram: Array, rank: int, whole: bool) -> tuple[Array, Array]:
     return predictor(U), complement(U) if whole else np.empty((0, len(U)))
 
 
-def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: float) -> Quiet:
+def learn(
+    rows: Block, breaks: NDArray[np.bool_], *, window: int, rank: int | None, whole: bool, alarms: float
+) -> Quiet:
     """Learn a base from quiet `rows`, ``float64[T, d]``.
 
     Parameters
     ----------
     rows
         At least ``2 * window`` rows. A metric with fewer than ``3 * window`` samples is not learned (NaN).
+    breaks
+        Where rows of a metric, ``bool[T, d]``, do not follow on those before.
     window, rank
         Length L of the Page matrix and rank of the signal subspace; None: the one that predicts best.
     whole
@@ -129,14 +133,16 @@ def learn(rows: Block, *, window: int, rank: int | None, whole: bool, alarms: fl
     gram = grams.sum(axis=0)
     rank = choose_rank(Z, window) if rank is None else rank
     ahead, filters = _directions(gram, rank, whole)
-    free, repeats = energies(rows, mean, scale, np.full(len(mean), np.inf), ahead, filters)
+    free, repeats = energies(rows, breaks, mean, scale, np.full(len(mean), np.inf), ahead, filters)
     limit = echo_limit(np.maximum(_quantile(free), SMALLEST_UNIT), scale, whole)
     held_out = np.empty_like(free)
     for blocks in np.array_split(np.arange(len(grams)), min(FOLDS, len(grams))):
         start, stop = blocks[0] * window, (blocks[-1] + 1) * window if blocks[-1] + 1 < len(grams) else len(rows)
         run_up = max(0, start - 3 * window)
         directions = _directions(gram - grams[blocks].sum(axis=0), rank, whole)
-        held_out[start:stop] = energies(rows[run_up:stop], mean, scale, limit, *directions)[0][start - run_up :]
+        held_out[start:stop] = energies(rows[run_up:stop], breaks[run_up:stop], mean, scale, limit, *directions)[0][
+            start - run_up :
+        ]
     unit = np.where(usable, np.maximum(_quantile(held_out), SMALLEST_UNIT), np.nan)
     base = Base(mean, scale, unit, unit, ahead, filters, joint=np.full(3, np.nan))
     return _thresholds(rows, held_out, repeats, base, alarms)
@@ -155,8 +161,9 @@ def _thresholds(rows: Block, held_out: Array, repeats: NDArray[np.bool_], base: 
         path = cusum(held_out[:, n] / base.unit[n], METRIC_CLIP, repeats[:, n])
         tail = raised(fit_tail(maxima(path), len(rows)), each, floor)
         tails[:, n], bound[n] = tail, threshold(tail, each)
-    sums = joint_energy(held_out, base.unit)
-    c = np.maximum(_quantile(sums), 1e-9)
+    most = np.array([SPAN_CLIP, SHARE_CLIP])
+    c = np.maximum(_quantile(joint_energy(held_out, repeats, base.unit, most)), 1e-9)
+    sums = joint_energy(held_out, repeats, base.unit, np.minimum(most, LONE * c))
     path = cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP, np.zeros(len(rows), np.bool_))
     tail = raised(fit_tail(maxima(path), len(rows)), alarms, JOINT_FLOOR + short)
     joint = np.array([c[0], c[1], threshold(tail, alarms)])

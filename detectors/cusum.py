@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headwater.online import Block, kernel
 
-from .mssa import energy, push
+from .mssa import energy, push, settling
 
 __all__ = ["Base", "Evidence", "Recent", "Watch", "climb", "cusum", "echo_limit", "joint_energy", "maxima", "watch"]
 
@@ -26,6 +26,7 @@ METRIC_CLIP = 6.0  # kappa of a metric: a lone wild sample is below every thresh
 JOINT_CLIP = 20.0  # kappa of the joint CUSUM
 SHARE_CLIP = 20.0  # the most that one metric adds to the sum of g_n ...
 SPAN_CLIP = 100.0  # ... and to the sum of plain energies
+LONE = 2.0  # ... and to either, in quiet 99 % quantiles of the sum: a lone metric is left to its own CUSUM
 REPEAT = 0.2  # weight of a sample that repeats the one before: held values are one piece of news
 REARM = 3.0  # where a latched CUSUM starts to sink from: three quiet rows at least
 HABIT = 1.5  # factor on a metric's threshold at each of its alarms; refreshes of the base take it back
@@ -48,7 +49,8 @@ class Watch(NamedTuple):
     """Where the watch stands: all that the next row needs."""
 
     window: Array  # [d, L] the newest present samples
-    last: Array  # [d] the newest one as it was; NaN: the window is empty
+    held: Counts  # [d] how many of them are real, as far as it matters
+    last: Array  # [d] the newest one as it was
     height: Array  # [d] W
     age: Counts  # [d] rows since W was zero
     muted: Counts  # [d] rows since the metric's alarm; 0: armed
@@ -63,6 +65,7 @@ class Recent(NamedTuple):
     """The newest quiet rows: what the next base is learned from."""
 
     rows: Array  # [base, d] a ring
+    breaks: NDArray[np.bool_]  # [base, d] rows that do not follow on those before
     filled: Counts  # [1] quiet rows ever
     born: Counts  # [d] `filled` when the metric first appeared; -1: not yet
 
@@ -123,7 +126,7 @@ def maxima(path: Array) -> Array:
 
 
 @kernel
-def joint_energy(energies: Array, unit: Array) -> Array:
+def joint_energy(energies: Array, repeats: NDArray[np.bool_], unit: Array, most: Array) -> Array:
     """Both sums over the metrics, ``float64[T, 2]``: of plain energies, and of energies in each metric's unit."""
     T, d = energies.shape
     sums = np.zeros((T, 2))
@@ -131,54 +134,56 @@ def joint_energy(energies: Array, unit: Array) -> Array:
         for n in range(d):
             g = energies[t, n] / unit[n]
             if not np.isnan(g):
-                sums[t, 0] += min(energies[t, n], SPAN_CLIP)
-                sums[t, 1] += min(g, SHARE_CLIP)
+                weight = REPEAT if repeats[t, n] else 1.0
+                sums[t, 0] += weight * min(energies[t, n], most[0])
+                sums[t, 1] += weight * min(g, most[1])
     return sums
 
 
 @kernel
 def _follow(n: int, X: Block, base: Base, now: Watch, out: Evidence, heard: bool, relearn: int) -> None:
     """Judge all rows of metric n, in place: `now`, `out`, and the metric's threshold in `base`."""
-    window, mean, scale, unit = now.window[n], base.mean[n], base.scale[n], base.unit[n]
-    height, age, muted, last, before, peak = (
-        now.height[n], now.age[n], now.muted[n], now.last[n], now.before[n], now.peak[n]
-    )  # fmt: skip
-    limit = ECHO * np.sqrt(unit) * scale if len(base.filters) == 0 else np.inf
+    window, mean, scale = now.window[n], base.mean[n], base.scale[n]
+    limit = ECHO * np.sqrt(base.unit[n]) * scale if len(base.filters) == 0 else np.inf
+    settled = settling(base.ahead)
     for t in range(len(X)):
         x = X[t, n]
-        age += height > 0.0
-        muted += muted > 0
-        if 0 < muted <= relearn:
+        now.age[n] += now.height[n] > 0.0
+        now.muted[n] += now.muted[n] > 0
+        if 0 < now.muted[n] <= relearn:
             out.fate[t, n] = -1
         if not np.isfinite(x):
             continue
-        if np.isnan(last):
+        if now.held[n] == 0:
             window[:] = x
-        armed = muted == 0
-        predicted = push(window, x, mean, base.ahead, limit if armed else np.inf)
-        e = energy(window, (x - predicted) / scale, mean, scale, base.filters)
+        judged, armed = now.held[n] >= settled, now.muted[n] == 0
+        predicted = push(window, x, mean, base.ahead, limit if judged and armed else np.inf)
+        e = energy(window, (x - predicted) / scale, mean, scale, base.filters) if judged else 0.0
         if armed:  # what has been declared is no news to the joint CUSUM
-            out.sums[t, 0] += min(e, SPAN_CLIP)
-            out.sums[t, 1] += min(e / unit, SHARE_CLIP)
-        if height == 0.0:
-            before, peak, age = predicted, 0.0, 1
-        height = climb(height, e / unit, METRIC_CLIP, x == last)
-        last, peak = x, max(peak, abs(x - before) / scale)
-        out.contributions[t, n] = peak
-        if armed:
-            out.scores[t, n] = height / base.bound[n]
-            if height >= base.bound[n]:
-                if heard and (out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]):
-                    out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, age, n, height
-                out.fate[t, n], muted = age, 1
-                base.bound[n] *= HABIT
-        else:
-            height = min(height, REARM)
-            out.scores[t, n] = height / REARM
-            muted *= height > 0.0
-    now.height[n], now.age[n], now.muted[n], now.last[n], now.before[n], now.peak[n] = (
-        height, age, muted, last, before, peak
-    )  # fmt: skip
+            weight = REPEAT if x == now.last[n] else 1.0
+            out.sums[t, 0] += weight * min(e, SPAN_CLIP, LONE * base.joint[0])
+            out.sums[t, 1] += weight * min(e / base.unit[n], SHARE_CLIP, LONE * base.joint[1])
+        if now.height[n] == 0.0:
+            now.before[n], now.peak[n], now.age[n] = predicted, 0.0, 1
+        now.height[n] = climb(now.height[n], e / base.unit[n], METRIC_CLIP, x == now.last[n])
+        now.peak[n] = max(now.peak[n], abs(x - now.before[n]) / scale)
+        now.held[n], now.last[n] = min(now.held[n] + 1, len(window)), x
+        out.contributions[t, n] = now.peak[n]
+        out.scores[t, n] = now.height[n] / base.bound[n] if armed else min(1.0, now.height[n] / REARM)
+        if armed and now.height[n] >= base.bound[n]:
+            _declare(t, n, base, now, out, heard)
+        elif not armed:
+            now.height[n] = min(now.height[n], REARM)
+            now.muted[n] *= now.height[n] > 0.0
+
+
+@kernel
+def _declare(t: int, n: int, base: Base, now: Watch, out: Evidence, heard: bool) -> None:
+    """Raise the alarm of metric n in row t, in place; of several in a row the highest is reported."""
+    if heard and (out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]):
+        out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, now.age[n], n, now.height[n]
+    out.fate[t, n], now.muted[n] = now.age[n], 1
+    base.bound[n] *= HABIT
 
 
 @kernel
@@ -205,9 +210,25 @@ def _record(row: Array, fate: Counts, recent: Recent) -> None:
         if recent.born[n] < 0 and np.isfinite(row[n]):
             recent.born[n] = recent.filled[0]
         recent.rows[recent.filled[0] % size, n] = row[n] if fate[n] == 0 else np.nan
+        recent.breaks[recent.filled[0] % size, n] = fate[n] > 0
         for back in range(1, min(fate[n], size)):
             recent.rows[(recent.filled[0] - back) % size, n] = np.nan
     recent.filled[0] += 1
+
+
+@kernel
+def _judge_all(t: int, base: Base, now: Watch, recent: Recent, out: Evidence, heard: bool) -> None:
+    """Let row t pass the joint CUSUM, in place; what an alarm says has begun is taken out of `recent`."""
+    fires = _judge_row(out.sums[t], base, now)
+    out.joint[t] = now.joint_height[0] / (REARM if now.joint_muted[0] > 0 else base.joint[2])
+    if fires:
+        now.joint_muted[0] = 1
+        size = len(recent.rows)
+        for back in range(1, min(now.joint_age[0], size)):
+            recent.rows[(recent.filled[0] - back) % size] = np.nan
+        recent.breaks[(recent.filled[0] - 1) % size] = True
+        if heard:
+            out.alarm[t], out.onset[t], out.height[t] = 1, now.joint_age[0], now.joint_height[0]
 
 
 @kernel
@@ -220,21 +241,13 @@ def watch(
     more than `relearn` rows is recorded as quiet again.
     """
     T, d = X.shape
-    for n in range(d):  # a metric depends on nothing but its own past, so all its rows stay in registers
+    for n in range(d):  # a metric depends on nothing but its own past, so its rows are judged in one go
         if not np.isnan(base.unit[n]):
             _follow(n, X, base, now, out, heard[1], relearn)
     for t in range(T):
-        fires = False
         if not np.isnan(base.joint[2]):
-            fires = _judge_row(out.sums[t], base, now)
-            out.joint[t] = now.joint_height[0] / (REARM if now.joint_muted[0] > 0 else base.joint[2])
+            _judge_all(t, base, now, recent, out, heard[0])
         if not 0 < now.joint_muted[0] <= relearn:
             _record(X[t], out.fate[t], recent)
-        if fires:
-            now.joint_muted[0] = 1
-            for back in range(1, min(now.joint_age[0], len(recent.rows)) + 1):
-                recent.rows[(recent.filled[0] - back) % len(recent.rows)] = np.nan
-            if heard[0]:
-                out.alarm[t], out.onset[t], out.height[t] = 1, now.joint_age[0], now.joint_height[0]
         if out.alarm[t] == 0:
             out.contributions[t] = np.nan

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from headwater.online import Block, kernel
 
-__all__ = ["choose_rank", "complement", "energies", "energy", "page_grams", "predictor", "push", "subspace"]
+__all__ = [
+    "choose_rank",
+    "complement",
+    "energies",
+    "energy",
+    "page_grams",
+    "predictor",
+    "push",
+    "settling",
+    "subspace",
+]
 
 Array = NDArray[np.float64]
 
@@ -71,6 +81,12 @@ def choose_rank(Z: Block, window: int, folds: int = 5) -> int:
 
 
 @kernel
+def settling(ahead: Array) -> int:
+    """Samples that a new window takes without judging them: one if only the level is predicted, else all."""
+    return 1 if np.ptp(ahead) < 1e-9 else len(ahead) + 1
+
+
+@kernel
 def push(window: Array, x: float, mean: float, ahead: Array, limit: float) -> float:
     """Move `x` into `window` (in place, oldest first) and return what was predicted for it.
 
@@ -102,24 +118,30 @@ def energy(window: Array, error: float, mean: float, scale: float, filters: Arra
 
 @kernel
 def energies(
-    X: Block, mean: Array, scale: Array, limit: Array, ahead: Array, filters: Array
+    X: Block, breaks: NDArray[np.bool_], mean: Array, scale: Array, limit: Array, ahead: Array, filters: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Energy of every row and metric, NaN for a missing sample and a metric's first; and which repeat the last one."""
+    """Energy of every row and metric, NaN while missing or settling; and which samples repeat the one before.
+
+    Where ``breaks[T, d]`` is set, a metric's window begins anew: what lies between was not quiet.
+    """
     T, d = X.shape
     result = np.full((T, d), np.nan)
     repeats = np.zeros((T, d), np.bool_)
     window = np.empty(len(ahead) + 1)
+    settled = settling(ahead)
     for n in range(d):
-        last = np.nan
+        held, last = 0, np.nan
         for t in range(T):
             x = X[t, n]
+            if breaks[t, n]:
+                held = 0
             if not np.isfinite(x):
                 continue
-            if np.isnan(last):
+            if held == 0:
                 window[:] = x
-            else:
-                error = (x - push(window, x, mean[n], ahead, limit[n])) / scale[n]
-                result[t, n] = energy(window, error, mean[n], scale[n], filters)
-                repeats[t, n] = x == last
-            last = x
+            predicted = push(window, x, mean[n], ahead, limit[n] if held >= settled else np.inf)
+            if held >= settled:
+                result[t, n] = energy(window, (x - predicted) / scale[n], mean[n], scale[n], filters)
+            repeats[t, n] = x == last
+            held, last = min(held + 1, settled), x
     return result, repeats

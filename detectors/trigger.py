@@ -174,7 +174,7 @@ class TriggerPoint(AnomalyDetector):
             self._adopt(X)
         for running in (s.height, s.age, s.muted, s.joint_height, s.joint_age, s.joint_muted):
             running[:] = 0
-        s.last[:] = np.nan
+        s.held[:] = 0
 
     def snapshot(self) -> Snapshot:
         """Copy all that has been learned."""
@@ -203,7 +203,7 @@ class TriggerPoint(AnomalyDetector):
         base, now, recent = s.views()
         base, now = base._replace(bound=base.bound.copy()), Watch._make(a.copy() for a in now)
         out = _evidence(*row.shape)
-        nowhere = Recent(np.empty(row.shape), np.zeros(1, np.int64), recent.born.copy())
+        nowhere = Recent(np.empty(row.shape), np.zeros(row.shape, np.bool_), np.zeros(1, np.int64), recent.born.copy())
         watch(row, base, now, nowhere, out, self._heard(), self.relearn)
         return float(np.fmax.reduce(np.append(out.scores, [out.joint[0], 0.0])))
 
@@ -226,9 +226,10 @@ class TriggerPoint(AnomalyDetector):
         s = self._state
         waiting = s.waiting(self.base, SAMPLES * self.window)
         if s.learned == 0 or s.filled[0] % self.base == 0 or waiting.any():
-            rows = np.roll(s.rows, -int(s.filled[0] % self.base), axis=0)
+            oldest = int(s.filled[0] % self.base)
+            rows, breaks = np.roll(s.rows, -oldest, axis=0), np.roll(s.breaks, -oldest, axis=0)
             rows[:, np.isnan(s.unit) & ~waiting] = np.nan
-            self._learn(rows, max(1.0 / (s.learned + 1), SLOWEST))
+            self._learn(rows, breaks, max(1.0 / (s.learned + 1), SLOWEST))
 
     def _adopt(self, X: Block) -> None:
         """Learn a base that is handed over."""
@@ -236,20 +237,20 @@ class TriggerPoint(AnomalyDetector):
         s = self._state
         s.widen(X.shape[1])
         newest = X[-self.base :]
-        s.rows[:] = np.nan
+        s.rows[:], s.breaks[:] = np.nan, False
         s.rows[-len(newest) :] = newest
         s.filled[0] = self.base
         present = np.isfinite(newest)
         s.born = np.where(present.any(axis=0), np.argmax(present, axis=0) + self.base - len(newest), -1)
         s.unit[:], s.joint[:] = np.nan, np.nan
         X[:, ~s.waiting(len(newest), SAMPLES * self.window)] = np.nan
-        self._learn(X, 1.0)
+        self._learn(X, np.zeros(X.shape, np.bool_), 1.0)
 
-    def _learn(self, rows: Block, weight: float) -> None:
+    def _learn(self, rows: Block, breaks: NDArray[np.bool_], weight: float) -> None:
         s = self._state
         each = self.false_alarms_per_day * self.interval / DAY / len(self.channels)
-        fresh = learn(rows, window=self.window, rank=self.rank, whole=self.whole_window, alarms=each)
-        s.last[np.isnan(s.unit)] = np.nan  # windows begin with the rows after the base
+        fresh = learn(rows, breaks, window=self.window, rank=self.rank, whole=self.whole_window, alarms=each)
+        s.held[np.isnan(s.unit)] = 0  # windows begin with the rows after the base
         s.blend(fresh, weight)
 
 

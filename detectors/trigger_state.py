@@ -15,7 +15,11 @@ __all__ = ["TriggerState"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-_METRIC_AXIS = {"metric_tail": 1, "rows": 1}  # of the arrays that have one entry per metric, 0 for the others
+_METRIC_AXIS = {
+    "metric_tail": 1,
+    "rows": 1,
+    "breaks": 1,
+}  # of the arrays that have one entry per metric, 0 for the others
 _OF_ALL = {"ahead", "filters", "joint", "joint_tail", "joint_height", "joint_age", "joint_muted", "filled"}
 
 
@@ -33,6 +37,7 @@ class TriggerState:
     metric_tail: Array  # [3, d], a `Tail` of each metric
     joint_tail: Array  # [3]
     window: Array
+    held: Counts
     last: Array
     height: Array
     age: Counts
@@ -43,6 +48,7 @@ class TriggerState:
     joint_age: Counts
     joint_muted: Counts
     rows: Array
+    breaks: NDArray[np.bool_]
     filled: Counts
     born: Counts
     learned: int  # bases learned so far
@@ -62,6 +68,7 @@ class TriggerState:
             metric_tail=np.empty((3, 0)),
             joint_tail=np.full(3, np.nan),
             window=np.empty((0, window)),
+            held=np.empty(0, np.int64),
             last=np.empty(0),
             height=np.empty(0),
             age=np.empty(0, np.int64),
@@ -72,6 +79,7 @@ class TriggerState:
             joint_age=np.zeros(1, np.int64),
             joint_muted=np.zeros(1, np.int64),
             rows=np.empty((base, 0)),
+            breaks=np.empty((base, 0), np.bool_),
             filled=np.zeros(1, np.int64),
             born=np.empty(0, np.int64),
             learned=0,
@@ -87,6 +95,7 @@ class TriggerState:
         """Hand out the arrays themselves, for kernels that update them in place."""
         watch = Watch(
             self.window,
+            self.held,
             self.last,
             self.height,
             self.age,
@@ -98,14 +107,14 @@ class TriggerState:
             self.joint_muted,
         )
         base = Base(self.mean, self.scale, self.unit, self.bound, self.ahead, self.filters, self.joint)
-        return base, watch, Recent(self.rows, self.filled, self.born)
+        return base, watch, Recent(self.rows, self.breaks, self.filled, self.born)
 
     def widen(self, width: int) -> None:
         """Make room for metrics that appear at the right; their past is missing."""
         more = width - self.width
         if more < 0:
             raise ValueError(f"rows of {width} metrics after rows of {self.width}: metrics are only ever added")
-        fill = {"height": 0.0, "age": 0, "muted": 0, "born": -1}
+        fill = {"breaks": False, "held": 0, "height": 0.0, "age": 0, "muted": 0, "born": -1}
         for name in self._by_metric() if more else ():
             old, axis = getattr(self, name), _METRIC_AXIS.get(name, 0)
             shape = (*old.shape[:axis], more, *old.shape[axis + 1 :])
@@ -119,19 +128,22 @@ class TriggerState:
         return waiting
 
     def blend(self, fresh: Quiet, weight: float) -> None:
-        """Move the base towards a fresh one. Units and thresholds rise at once and sink slowly."""
-        known = ~np.isnan(fresh.base.unit)
+        """Move the base towards a fresh one. Quiet errors and thresholds rise at once and sink slowly."""
+        new, known = fresh.base, ~np.isnan(fresh.base.unit)
         both = known & ~np.isnan(self.unit)
-        for name, rises in (("mean", False), ("scale", False), ("unit", True), ("bound", True)):
-            old, new = getattr(self, name), getattr(fresh.base, name)
-            mixed = np.where(known, new, old)
-            mixed[both] = (1.0 - weight) * old[both] + weight * new[both]
-            setattr(self, name, np.fmax(mixed, np.where(both, new, np.nan)) if rises else mixed)
+
+        def mixed(old: Array, new: Array, *, rises: bool) -> Array:
+            between = (1.0 - weight) * old + weight * new
+            return np.where(both, np.maximum(between, new) if rises else between, np.where(known, new, old))
+
+        errors = mixed(self.unit * self.scale**2, new.unit * new.scale**2, rises=True)  # a unit is relative to a scale
+        self.mean, self.scale = mixed(self.mean, new.mean, rises=False), mixed(self.scale, new.scale, rises=False)
+        self.unit, self.bound = errors / self.scale**2, mixed(self.bound, new.bound, rises=True)
         self.metric_tail = np.where(known, fresh.metric_tail, self.metric_tail)
         first = bool(np.isnan(self.joint[2]))
-        self.joint = fresh.base.joint if first else (1.0 - weight) * self.joint + weight * fresh.base.joint
+        self.joint = new.joint if first else (1.0 - weight) * self.joint + weight * new.joint
         self.joint_tail = fresh.joint_tail
-        self.ahead, self.filters = fresh.base.ahead, fresh.base.filters
+        self.ahead, self.filters = new.ahead, new.filters
         self.learned += 1
 
     def check(self, base: int, window: int) -> None:

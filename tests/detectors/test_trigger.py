@@ -1,0 +1,352 @@
+"""What TriggerPoint sees, what it lets pass, and what it learns when."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from headwater.detectors import TriggerInfo, TriggerPoint
+from headwater.detectors.cusum import REARM
+from headwater.online import Block, SnapshotError
+
+
+def noise(T: int = 1200, d: int = 6, seed: int = 7) -> Block:
+    return np.random.default_rng(seed).normal(size=(T, d))
+
+
+def alarms(info: TriggerInfo) -> list[int]:
+    return np.flatnonzero(info.alarm).tolist()
+
+
+def shifted(rows: Block, metric: int, start: int, stop: int | None = None, by: float = 12.0) -> Block:
+    rows = rows.copy()
+    rows[start:stop, metric] += by
+    return rows
+
+
+def same(one: TriggerInfo, other: TriggerInfo) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+
+
+# What it sees
+
+
+def test_a_shift_is_seen_with_its_onset_and_its_metric() -> None:
+    info = TriggerPoint().step(shifted(noise(), 3, 900))
+    first = alarms(info)[0]
+    assert 900 <= first < 910
+    assert first - info.onset[first] == 899
+    assert info.contributions[first].argmax() == 3
+    assert 9.0 < info.contributions[first, 3] < 16.0  # unclipped, in standard deviations
+    assert info.strength[first] > -np.log(1 / 86400)
+
+
+def test_evidence_is_given_where_there_is_an_alarm_and_nowhere_else() -> None:
+    info = TriggerPoint().step(shifted(noise(), 3, 900))
+    quiet = info.alarm == 0
+    assert (info.onset[quiet] == 0).all()
+    assert np.isnan(info.strength[quiet]).all()
+    assert np.isnan(info.contributions[quiet]).all()
+    for t in alarms(info):
+        assert max(info.joint[t], np.nanmax(info.scores[t])) >= 1.0
+        assert info.onset[t] >= 1
+
+
+def test_many_small_changes_are_seen_together() -> None:
+    rows = noise(d=30)
+    rows[900:920] *= 2.5
+    assert 900 <= alarms(TriggerPoint(channels=("joint",)).step(rows))[0] < 910
+
+
+def test_one_metric_among_many_is_seen_by_its_own_cusum() -> None:
+    rows = shifted(noise(d=80), 3, 900, by=9.0)
+    info = TriggerPoint().step(rows)
+    assert info.alarm[alarms(info)[0]] == 2
+
+
+def test_whole_windows_see_a_change_of_dynamics() -> None:
+    t = np.arange(1200)[:, None]
+    rows = 2.0 * np.sin(2 * np.pi * t / 9 + np.arange(6)) + 0.3 * noise()
+    rows[900:, :3] = 2.0 * np.sin(2 * np.pi * t[900:] / 5 + np.arange(3)) + 0.3 * noise()[900:, :3]
+    assert 900 <= alarms(TriggerPoint(whole_window=True).step(rows))[0] < 920
+
+
+def test_a_constant_that_moves_and_stays_moved_is_an_alarm() -> None:
+    rows = noise()
+    rows[:, 2] = 40.0
+    rows[900:, 2] = 41.0
+    info = TriggerPoint().step(rows)
+    assert 900 < alarms(info)[0] < 940  # held values are weak evidence, but they add up
+    assert info.contributions[alarms(info)[0]].argmax() == 2
+
+
+# What it lets pass
+
+
+def test_quiet_rows_raise_no_alarm() -> None:
+    assert alarms(TriggerPoint().step(noise(20_000, 20))) == []
+
+
+def test_a_lone_wild_row_raises_no_alarm() -> None:
+    rows = noise()
+    rows[900, 2], rows[1000, 4] = 1e6, -1e3
+    assert alarms(TriggerPoint().step(rows)) == []
+
+
+def test_a_short_blip_of_a_constant_raises_no_alarm() -> None:
+    rows = noise()
+    rows[:, 2] = 0.0
+    rows[900:904, 2] = 3.0
+    assert alarms(TriggerPoint().step(rows)) == []
+
+
+def test_slow_cycles_of_load_raise_no_alarm_after_a_base_that_has_not_seen_them() -> None:
+    t = np.arange(12_000)[:, None]
+    load = 20.0 * np.sin(2 * np.pi * t / 6000)
+    assert alarms(TriggerPoint().step(noise(12_000) + load)) == []
+
+
+def test_a_metric_that_vanishes_is_no_alarm_and_has_no_score() -> None:
+    rows = noise()
+    rows[900:, 1] = np.nan
+    info = TriggerPoint().step(rows)
+    assert alarms(info) == []
+    assert np.isnan(info.scores[900:, 1]).all()
+    assert np.isfinite(info.scores[900:, [0, 2, 3, 4, 5]]).all()
+
+
+def test_noise_that_doubles_slowly_is_followed() -> None:
+    rows = noise(12_000) * np.linspace(1.0, 2.5, 12_000)[:, None]
+    assert alarms(TriggerPoint().step(rows)) == []
+
+
+def test_a_repeat_offender_becomes_rarer() -> None:
+    rows = noise(5000)
+    for start in range(700, 5000, 100):
+        rows[start : start + 5, 2] += np.array([9.0, -9.0, 9.0, -9.0, 9.0])
+    hits = np.array(alarms(TriggerPoint(channels=("metric",)).step(rows)))
+    assert 1 <= np.count_nonzero(hits >= 2800) < np.count_nonzero(hits < 2800) or len(hits) == 1
+
+
+# After an alarm
+
+
+def test_a_change_that_stays_is_told_once_and_others_are_still_seen() -> None:
+    rows = shifted(shifted(noise(), 3, 900), 5, 930)
+    info = TriggerPoint(channels=("metric",)).step(rows)
+    assert [int(info.scores[t].argmax()) for t in alarms(info)] == [3, 5]
+    assert alarms(info)[1] >= 930
+
+
+def test_a_latched_metric_fires_again_after_it_was_quiet() -> None:
+    rows = shifted(shifted(noise(1800), 3, 900, 920), 3, 1300, by=20.0)
+    hits = alarms(TriggerPoint(channels=("metric",)).step(rows))
+    assert any(900 <= t < 920 for t in hits)
+    assert any(1300 <= t < 1320 for t in hits)
+
+
+def test_while_latched_the_score_tells_how_far_it_has_sunk() -> None:
+    info = TriggerPoint(channels=("metric",)).step(shifted(noise(), 3, 900))
+    first = alarms(info)[0]
+    after = info.scores[first + 1 : first + 40, 3]
+    assert after.max() <= 1.0
+    assert (np.diff(after[:3]) >= -1.0 / REARM).all()
+    assert after.min() == 0.0
+
+
+def test_rows_of_a_fault_are_not_learned() -> None:
+    rows = noise()
+    rows[900:930, 3] = np.where(np.arange(30) % 2, 50.0, -50.0)
+    metric, joint = TriggerPoint(), TriggerPoint()
+    metric.step(rows)
+    rows[900:930] = np.where(np.arange(30) % 2, 50.0, -50.0)[:, None]
+    joint.step(rows)
+    for trigger in (metric, joint):
+        learned = trigger.snapshot()["rows"]
+        assert np.isnan(learned[300:330, 3]).all()
+        assert np.nanmax(np.abs(learned)) < 6.0
+
+
+def test_a_refresh_after_a_step_does_not_make_deaf() -> None:
+    rows = noise(2000)
+    rows[900:, 3] += 100.0  # the scale of the next base spans both levels, the errors do not
+    rows[1500:, 3] += 20.0
+    assert any(1500 <= t < 1520 for t in alarms(TriggerPoint().step(rows)))
+
+
+def test_a_new_base_takes_the_new_level_for_normal() -> None:
+    trigger = TriggerPoint(base=300)
+    rows = noise(1600)
+    rows[600:] = 50.0 + 10.0 * rows[600:]
+    assert alarms(trigger.step(rows[:1000]))
+    trigger.rebase(rows[700:1000])
+    assert alarms(trigger.step(rows[1000:])) == []
+    back = trigger.step(noise(50, seed=9))
+    assert alarms(back)
+
+
+def test_a_new_base_of_few_rows_keeps_the_scales() -> None:
+    trigger = TriggerPoint(base=300)
+    trigger.step(noise(400))
+    scale = trigger.snapshot()["scale"]
+    trigger.rebase(noise(20, seed=3) + 30.0)
+    np.testing.assert_array_equal(trigger.snapshot()["scale"], scale)
+    assert alarms(trigger.step(noise(300, seed=4) + 30.0)) == []
+
+
+def test_what_stays_changed_for_long_is_learned_untold() -> None:
+    rows = noise(6000)
+    rows[1000:, 3] *= 20.0
+    patient, settled = TriggerPoint(base=300), TriggerPoint(base=300, relearn=200)
+    patient.step(rows), settled.step(rows)
+    assert settled.snapshot()["scale"][3] > 10.0 > patient.snapshot()["scale"][3]
+
+
+# What is learned when
+
+
+def test_learning_is_told() -> None:
+    info = TriggerPoint(base=200).step(noise(300))
+    np.testing.assert_allclose(info.learning[:200], np.arange(1, 201) / 200)
+    assert (info.learning[200:] == 1.0).all()
+    assert np.isnan(info.joint[:200]).all()
+    assert np.isnan(info.scores[:200]).all()
+    assert np.isfinite(info.joint[200:]).all()
+    assert np.isfinite(info.scores[200:]).all()
+
+
+def test_fit_is_stepping_through_the_base() -> None:
+    fitted, stepped = TriggerPoint(), TriggerPoint()
+    fitted.fit(noise()[:600])
+    stepped.step(noise()[:600])
+    for name, value in stepped.snapshot().items():
+        np.testing.assert_array_equal(fitted.snapshot()[name], value, err_msg=name)
+    assert same(fitted.step(noise()[600:]), stepped.step(noise()[600:]))
+
+
+def test_fit_uses_all_rows_and_forgets_what_was_before() -> None:
+    trigger = TriggerPoint(base=200)
+    trigger.step(noise(400) * 9.0)
+    trigger.fit(noise(5000))
+    np.testing.assert_allclose(trigger.snapshot()["scale"], 1.0, rtol=0.05)
+    assert alarms(trigger.step(noise(500, seed=8))) == []
+
+
+def test_a_few_rows_only_begin_the_base() -> None:
+    trigger = TriggerPoint(base=200)
+    trigger.fit(noise(50))
+    assert trigger.step(noise(1)).learning.tolist() == [51 / 200]
+
+
+def test_a_new_metric_learns_its_own_base_while_the_others_watch() -> None:
+    rows = shifted(noise(2400, 4), 1, 900, 930)
+    rows[:800, 3] = np.nan
+    rows[2000:, 3] += 12.0
+    info = TriggerPoint().step(rows)
+    assert any(900 <= t < 920 for t in alarms(info))
+    assert np.isnan(info.scores[:1300, 3]).all()
+    assert np.isfinite(info.scores[1470:, 3]).all()
+    assert any(2000 <= t < 2020 for t in alarms(info))
+
+
+def test_a_metric_that_starts_a_little_late_is_in_the_first_base() -> None:
+    rows = noise(700)
+    rows[:40, 2] = np.nan
+    assert np.isfinite(TriggerPoint().step(rows).scores[600:, 2]).all()
+
+
+def test_score_one_tells_what_step_would() -> None:
+    trigger = TriggerPoint(base=200)
+    for row in noise(260, 3):
+        trigger.learn_one(dict(zip("abc", row, strict=True)))
+    wild = {"c": 25.0, "a": 0.0, "b": 0.0}
+    told = trigger.score_one(wild)
+    info = trigger.step(np.array([[0.0, 0.0, 25.0]]))
+    assert told == max(info.joint[0], info.scores[0].max()) > 0.0
+
+
+def test_metrics_are_known_by_name() -> None:
+    trigger = TriggerPoint(base=100)
+    trigger.learn_one({"b": 1.0, "a": 2.0})
+    trigger.learn_one({"c": 3.0, "a": 4.0})
+    snapshot = trigger.snapshot()
+    assert snapshot["names"].tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(snapshot["rows"][:2], [[2.0, 1.0, np.nan], [4.0, np.nan, 3.0]])
+
+
+# Honesty: nothing that comes later may change what was said
+
+
+def says_the_same_without_the_future(build: Callable[[], TriggerPoint]) -> bool:
+    rows = shifted(noise(), 3, 900, by=30.0)
+    whole, before = build().step(rows), build().step(rows[:902])
+    return all(np.array_equal(a[:902], b, equal_nan=True) for a, b in zip(whole, before, strict=True))
+
+
+class SawTheTest(TriggerPoint):
+    """Sabotage: thresholds from the rows that are to be judged."""
+
+    def step(self, X: Block) -> TriggerInfo:
+        if self._state.learned == 0:
+            self.fit(X)
+        return super().step(X)
+
+
+class SmoothsBackwards(TriggerPoint):
+    """Sabotage: a value that later rows have gone into."""
+
+    def step(self, X: Block) -> TriggerInfo:
+        return super().step((X + np.roll(X, -1, axis=0)) / 2.0)
+
+
+def test_the_past_does_not_depend_on_the_future() -> None:
+    assert says_the_same_without_the_future(TriggerPoint)
+
+
+@pytest.mark.parametrize("sabotage", [SawTheTest, SmoothsBackwards])
+def test_a_look_into_the_future_would_be_noticed(sabotage: type[TriggerPoint]) -> None:
+    assert not says_the_same_without_the_future(sabotage)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"window": 2}, "window must be at least 3 samples, not 2"),
+        ({"base": 99}, "100 rows, not 99"),
+        ({"rank": 10}, "rank must be 1 to 9"),
+        ({"false_alarms_per_day": 0.0}, "false_alarms_per_day=0.0"),
+        ({"interval": -1.0}, "interval=-1.0"),
+        ({"channels": ()}, "channels must be"),
+        ({"channels": ("dense",)}, "not .*dense"),
+        ({"relearn": 0}, "relearn must be at least 1 row"),
+    ],
+)
+def test_wrong_settings_are_refused(config: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TriggerPoint(**config)
+
+
+def test_fewer_metrics_than_before_are_refused() -> None:
+    trigger = TriggerPoint()
+    trigger.step(noise(5))
+    with pytest.raises(ValueError, match="rows of 5 metrics after rows of 6"):
+        trigger.step(noise(5, 5))
+
+
+@pytest.mark.parametrize("config", [{"base": 300}, {"window": 8}])
+def test_a_snapshot_of_another_base_or_window_is_refused(config: dict[str, int]) -> None:
+    trigger = TriggerPoint()
+    trigger.step(noise(700))
+    with pytest.raises(SnapshotError, match=r"TriggerState\.(rows|ahead)"):
+        TriggerPoint(**config).restore(trigger.snapshot())
+
+
+def test_only_channels_that_are_heard_raise_alarms() -> None:
+    rows = shifted(noise(d=30), 3, 900)
+    rows[1100:1120] *= 3.0
+    joint, metric = (TriggerPoint(channels=(c,)).step(rows).alarm for c in ("joint", "metric"))
+    assert set(joint[joint > 0]) == {1}
+    assert set(metric[metric > 0]) == {2}
