@@ -75,8 +75,17 @@ def play(
 
 def touches(incident: Incident, fault: Fault) -> bool:
     """Say whether an incident and a fault, with the minute after it, overlap."""
-    closed = incident.closed if incident.closed is not None else incident.updated
-    return incident.onset <= fault.end + AFTERMATH and closed >= fault.start
+    return incident.onset <= fault.end + AFTERMATH and ended(incident) >= fault.start
+
+
+def ended(incident: Incident) -> float:
+    """Say when an incident was closed, or last changed."""
+    return incident.closed if incident.closed is not None else incident.updated
+
+
+def _opened(fault: Fault, incidents: Sequence[Incident]) -> bool:
+    """Say whether an incident of its own was opened on a fault, not only one that was open already."""
+    return any(fault.start <= incident.opened <= fault.end + AFTERMATH for incident in incidents)
 
 
 def _nezha(data: Path) -> Iterator[dict[str, Any]]:
@@ -96,9 +105,8 @@ def _simulated() -> Iterator[dict[str, Any]]:
     made = scenario(SEED)
     played = play(setting(made), Playback(made), 1.0, None)
     faults = [Fault(made.truth.start, made.truth.end, made.truth.service, visible=True)] if made.truth else []
-    history = made.times < (faults[0].start if faults else made.times[-1])
     columns = describe([series.name for series in made.series], made.edges)
-    yield from _judged("simulated", played, faults, Recorded(columns, made.times, made.X, quiet=history))
+    yield from _judged("simulated", played, faults, Recorded(columns, made.times, made.X, quiet=made.times < 0))
 
 
 def _judged(group: str, played: Played, faults: Sequence[Fault], what: Recorded) -> Iterator[dict[str, Any]]:
@@ -110,8 +118,17 @@ def _judged(group: str, played: Played, faults: Sequence[Fault], what: Recorded)
     yield _row(group, "seconds", round(played.seconds, 3), "s")
     yield _row(group, "faults_visible", len(visible), "faults")
     yield _row(group, "faults_visible_hit", hit, "faults")
+    yield _row(group, "faults_visible_opened", sum(_opened(fault, played.incidents) for fault in visible), "faults")
     yield _row(group, "incidents", len(played.incidents), "incidents")
     yield _row(group, "incidents_without_fault", len(alone), "incidents")
+    times = what.times[~what.quiet].tolist()
+    busy = sum(any(incident.onset <= time <= ended(incident) for incident in played.incidents) for time in times)
+    yield _row(group, "share_of_rows_in_incidents", round(busy / len(times), 4))
+    yield from _ranked(group, played, faults, what)
+
+
+def _ranked(group: str, played: Played, faults: Sequence[Fault], what: Recorded) -> Iterator[dict[str, Any]]:
+    """Rank the service of the first fault that each incident touches: ours, and N-Sigma on the same window."""
     ranks: dict[str, list[float]] = {"headwater": [], "n-sigma": []}
     for incident in played.incidents:
         fault = next((fault for fault in faults if touches(incident, fault)), None)
@@ -139,7 +156,7 @@ def _nsigma(what: Recorded, incident: Incident, played: Played, service: str) ->
     before = what.times < incident.onset
     for earlier in played.incidents:
         if earlier.opened < incident.opened:
-            before &= ~((what.times >= earlier.onset) & (what.times <= (earlier.closed or earlier.updated)))
+            before &= ~((what.times >= earlier.onset) & (what.times <= ended(earlier)))
     window = (what.times >= incident.onset) & (what.times <= until)
     scores = largest(what.columns, nsigma(what.X[before | what.quiet], what.X[window]))
     return place(scores, what.columns.services.index(service))

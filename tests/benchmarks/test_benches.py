@@ -64,6 +64,8 @@ def test_replay_of_nezha_meets_its_bar(data: Path) -> None:
     assert found["nezha", "headwater", "faults_visible"] == 18
     assert found["nezha", "headwater", "faults_visible_hit"] >= 12
     assert found["nezha", "headwater", "incidents_without_fault"] <= 3
+    assert found["nezha", "headwater", "faults_visible_opened"] <= found["nezha", "headwater", "faults_visible_hit"]
+    assert 0 < found["nezha", "headwater", "share_of_rows_in_incidents"] < 1, "an open incident hits every fault"
 
 
 @pytest.mark.parametrize(("method", "published"), [(rankers.baro, 0.783), (rankers.n_sigma, 0.725)])
