@@ -1,0 +1,148 @@
+"""Slow, obvious twins of how abnormal a metric is and of how suspicion flows: docs/ranking.md, sections 1 and 2."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def finite(x: Floats) -> Floats:
+    return x[np.isfinite(x)]
+
+
+def level_before(x: Floats, start: float, sd: float, restarts: NDArray[np.bool_]) -> Floats:
+    """The EWMA level before each row and, last, after all of them; steps are clipped at ten sd."""
+    level, levels = start, []
+    for value, restart in zip(x, restarts, strict=True):
+        if restart and np.isfinite(value):
+            level = value
+        levels.append(level)
+        if np.isfinite(value):
+            level += 0.1 * np.clip(value - level, -10 * sd, 10 * sd)
+    return np.array([*levels, level])
+
+
+def residual(x: Floats, ar: Floats, bound: float) -> Floats:
+    """What an AR(3) does not forecast; a missing or absent past counts as 0."""
+    past = np.nan_to_num(np.clip(np.concatenate([np.zeros(3), x]), -bound, bound), posinf=bound, neginf=-bound)
+    past[:3] = 0.0
+    return np.array([x[t] - ar @ past[t : t + 3][::-1] for t in range(len(x))])
+
+
+def clip_of(D: Floats) -> float:
+    return float(np.quantile(np.abs(finite(D)), 0.98)) if finite(D).size else 0.0
+
+
+def prior_of(D: list[Floats]) -> float:
+    """Variance of a type: geometric mean over its columns that vary."""
+    powers = [np.mean(finite(d) ** 2) for d in D if finite(d).size]
+    varied = [power for power in powers if power > 0]
+    if varied:
+        return float(np.exp(np.mean(np.log(varied))))
+    largest = max((np.abs(finite(d)).max() for d in D if finite(d).size), default=0.0)
+    return 1e-4 * max(largest, 1.0) ** 2
+
+
+def scale(D: Floats, clip: float, prior: float, without: slice = slice(0, 0)) -> float:
+    """Root of the clipped variance, shrunk to the type's with ten rows; the rows `without` are left out."""
+    kept = finite(np.delete(D, without))
+    return float(np.sqrt((np.sum(np.minimum(kept**2, clip**2)) + 10 * prior) / (len(kept) + 10)))
+
+
+def sustained(y: Floats, e: Floats, s_level: float, s_ar: float) -> float:
+    def prefix_median(z: Floats) -> float:
+        lengths, length = {len(z)}, 4
+        while length < len(z):
+            lengths.add(length)
+            length *= 2
+        prefixes = [(rows, finite(z[:rows])) for rows in sorted(lengths)]
+        return max((abs(np.median(p)) / (1 + max(rows - 4, 0) / 10) for rows, p in prefixes if p.size), default=0.0)
+
+    return float(np.sqrt(prefix_median(y) / s_level * prefix_median(e) / s_ar))
+
+
+def sharp(y: Floats, e: Floats, s_level: float, s_ar: float) -> float:
+    def scan(z: Floats) -> float:
+        sums = [(t, finite(z[: t + 1])) for t in range(len(z)) if np.isfinite(z[t])]
+        return max((abs(p.sum()) / np.sqrt(len(p)) / (1 + t / 10) for t, p in sums), default=0.0)
+
+    def peak(z: Floats) -> float:
+        return max((abs(v) / (1 + t / 10) for t, v in enumerate(z) if np.isfinite(v)), default=0.0)
+
+    return float(np.sqrt(scan(y) / s_level * peak(e) / s_ar))
+
+
+def autoregression(Z: Floats, members: list[NDArray[np.int64]]) -> Floats:
+    """Yule-Walker of order three, autocorrelations shrunk to those of the type with thirty rows."""
+    ar = np.zeros((Z.shape[1], 3))
+    r, n = np.zeros((Z.shape[1], 3)), np.isfinite(Z).sum(axis=0)
+    for j, z in enumerate(Z.T):
+        power = np.nansum(z**2)
+        for lag in (1, 2, 3):
+            r[j, lag - 1] = np.nansum(z[lag:] * z[:-lag]) / power if power > 0 else 0.0
+    for columns in members:
+        pooled = np.average(r[columns], axis=0, weights=n[columns]) if n[columns].sum() else np.zeros(3)
+        for j in columns:
+            rho = (n[j] * r[j] + 30 * pooled) / (n[j] + 30)
+            R = np.array([[1, rho[0], rho[1]], [rho[0], 1, rho[0]], [rho[1], rho[0], 1]])
+            ar[j] = np.linalg.solve(R + 1e-6 * np.eye(3), rho)
+    return ar
+
+
+def abnormality(
+    history: Floats, window: Floats, types: NDArray[np.int64], restarts: NDArray[np.bool_], lengths: tuple[int, ...]
+) -> tuple[Floats, float]:
+    """Abnormality of each metric in a window that follows the history, and the confidence, from the formulas."""
+    n, d = history.shape
+    W = len(window)
+    members = [np.flatnonzero(types == t) for t in np.unique(types)]
+    loc = np.array([np.median(finite(x)) if finite(x).size else 0.0 for x in history.T])
+    Z = history - loc
+    coarse = np.zeros(d)
+    for columns in members:
+        prior = prior_of([Z[:, j] for j in columns])
+        coarse[columns] = [scale(Z[:, j], clip_of(Z[:, j]), prior) for j in columns]
+    ar = autoregression(Z, members)
+    levels = np.column_stack([level_before(history[:, j], loc[j], coarse[j], restarts) for j in range(d)])
+    D = history - levels[:-1]
+    E = np.column_stack([residual(Z[:, j], ar[j], 30 * coarse[j]) for j in range(d)])
+    priors = np.zeros((2, d))
+    for columns in members:
+        priors[0, columns], priors[1, columns] = (prior_of([X[:, j] for j in columns]) for X in (D, E))
+    clips = np.array([[clip_of(X[:, j]) for j in range(d)] for X in (D, E)])
+
+    length = next((rows for rows in lengths if rows >= W), W)
+    places = range(0, n - length + 1, max(1, n // 150))
+    starts = [s for s in places if not restarts[max(s - 2, 0) : s + length].any()]
+    quiet = np.zeros((2, len(starts), d))
+    for k, s in enumerate(starts):
+        rows = slice(s, s + length)
+        for j in range(d):
+            if finite(history[rows, j]).size:
+                scales = (
+                    scale(D[:, j], clips[0, j], priors[0, j], rows),
+                    scale(E[:, j], clips[1, j], priors[1, j], rows),
+                )
+                y = history[rows, j] - levels[s, j]
+                quiet[:, k, j] = sustained(y, E[rows, j], *scales), sharp(y, E[rows, j], *scales)
+    tails = np.ones((2, d))
+    for q in range(2):
+        for columns in members:
+            pool = quiet[q][:, columns] if len(columns) > 1 else quiet[q]
+            tails[q, columns] = max(1.0, np.quantile(pool, 0.99)) if pool.size else 1.0
+
+    abnormal = np.zeros(d)
+    for j in range(d):
+        s_level, s_ar = scale(D[:, j], clips[0, j], priors[0, j]), scale(E[:, j], clips[1, j], priors[1, j])
+        both = np.concatenate([history[-3:, j], window[:, j]]) - loc[j]
+        e = residual(both, ar[j], 30 * s_level)[3:]
+        y = window[:, j] - levels[-1, j]
+        abnormal[j] = max(sustained(y, e, s_level, s_ar) / tails[0, j], 0.8 * sharp(y, e, s_level, s_ar) / tails[1, j])
+    highest = np.maximum(quiet[0] / tails[0], 0.8 * quiet[1] / tails[1]).max(axis=1) if starts else np.ones(1)
+    return abnormal, float(abnormal.max() / max(1.0, np.quantile(highest, 0.95)))
+
+
+def absorbed(P: Floats, start: Floats) -> Floats:
+    """Where a walk that moves along P, and stays with what is left of each row, ends: by the matrix inverse."""
+    stay = np.diag(1.0 - P.sum(axis=1))
+    return start @ np.linalg.inv(np.eye(len(P)) - P) @ stay
