@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .columns import SYMPTOMS, Columns
 from .coral import Coral
-from .evidence import Evidence, Surprise, median
+from .evidence import Evidence, Surprise, median, usual_range
 from .graph import Graph
 from .paths import path_to
 from .propagation import evidence_transitions, transitions, walk
@@ -95,8 +95,8 @@ class Diagnosis:
             self._model.level = np.where(np.isfinite(anchor), anchor, self._model.level)
             self._model.tail = np.tile(self._model.level, (len(self._model.tail), 1))
             self._tail = np.tile(self._model.level, (len(self._tail), 1))
-        self._low, self._high = _range(history)
-        self._near = _range(np.abs(history - self._model.levels))[1]
+        self._low, self._high = usual_range(history)
+        self._near = usual_range(np.abs(history - self._model.levels))[1]
 
     def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
         """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
@@ -197,13 +197,6 @@ class Diagnosis:
         explained[suspects[gate]] = account.explained[gate]
         by[suspects[gate]] = suspects[account.shares[:, gate].argmax(axis=0)]
         return explained, by
-
-
-def _range(history: Floats) -> tuple[Floats, Floats]:
-    """The range that history calls usual, widened by a tenth of its width."""
-    low, high = np.nanquantile(np.where(np.isfinite(history).any(axis=0), history, 0.0), [0.005, 0.995], axis=0)
-    margin = 0.1 * (high - low) + 1e-9 * np.abs(high)
-    return low - margin, high + margin
 
 
 def _spread(graph: Graph, suspects: NDArray[np.int64], d: int) -> Graph:

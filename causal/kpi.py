@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .evidence import Surprise
+from .evidence import Surprise, median, usual_range
 
 __all__ = ["KpiWatch"]
 
@@ -29,15 +29,24 @@ class KpiWatch:
     >>> worse, better = rng.normal(size=(10, 1)) + 8, rng.normal(size=(10, 1)) - 8
     >>> watch.suffering(worse) > 2, watch.suffering(better)
     (True, 0.0)
+    >>> watch.unwell(worse[:5]), watch.unwell(better[:5])
+    (True, False)
     """
 
     def __init__(self, *, history: Floats, restarts: NDArray[np.bool_], sign: NDArray[np.int64]) -> None:
         self.sign = sign
         self._surprise = Surprise(types=np.arange(history.shape[1]))
         self._model = self._surprise.fit(history, restarts)
+        low, high = usual_range(history)
+        self._low, self._high = np.where(sign > 0, -np.inf, low), np.where(sign < 0, np.inf, high)
 
     def suffering(self, window: Floats) -> float:
         """Abnormality of the KPI that is worst off in `window` (``float64[W, k]``); 0 if none moves the bad way."""
         evidence = self._surprise.score(self._model, window)
         worse = np.where(self.sign == 0, True, evidence.deviation * self.sign > 0)
         return float(evidence.abnormal[worse].max(initial=0.0))
+
+    def unwell(self, rows: Floats) -> bool:
+        """Whether the median of the newest `rows` (``float64[r, k]``) of a KPI is outside its range, the bad way."""
+        middle = median(rows)
+        return bool(((middle < self._low) | (middle > self._high)).any())

@@ -11,6 +11,7 @@ from .settings import Settings
 __all__ = ["monitor", "pipeline_config"]
 
 PATIENCE = 60.0  # seconds that a change waits for a KPI to suffer
+HOLD = 10.0  # seconds for which a KPI must suffer
 LEAD = 10.0  # seconds by which a cause may precede what it does
 LIVE_STEP, LIVE_LATENESS = 1.0, 5.0
 
@@ -72,6 +73,7 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         max_rows=rows(incidents.max_incident, 10),
         history_rows=incidents.history,
         patience_rows=rows(PATIENCE, 3),
+        hold_rows=rows(HOLD, 1),
         lead_rows=rows(LEAD, 3),
         on_kpi=incidents.open_on == "kpi" or (incidents.open_on == "auto" and bool(patterns)),
     )

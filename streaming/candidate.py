@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 SUFFERING = 6.0  # times the one-in-a-hundred event of quiet time: users notice, and a surge does not reach it
 AILING = 2.0  # from here on its suffering is counted as begun
 LONGEST = 40  # rows of the KPI's window
+RECENT = 5  # rows that say how it is now
 
 
 class Candidate:
@@ -27,7 +28,9 @@ class Candidate:
     left
         Rows for which it stays a candidate.
     ailing
-        Rows in a row on which a KPI has been unwell.
+        Rows in a row on which a KPI has been somewhat abnormal.
+    held
+        Rows in a row on which a KPI has suffered.
     """
 
     def __init__(
@@ -39,26 +42,34 @@ class Candidate:
         sign: NDArray[np.int64],
         left: int = 0,
         ailing: int = 0,
+        held: int = 0,
     ) -> None:
         self.back = back
         self.left = left
         self.ailing = ailing
+        self.held = held
         self.history = history
         self.restarts = restarts
         self.sign = sign
         self._watch = KpiWatch(history=history, restarts=restarts, sign=sign) if len(sign) else None
 
-    def suffers(self, window: Floats) -> bool:
-        """Whether a KPI suffers in the rows since the onset (``float64[W, k]``), of which the last one is new."""
+    def suffers(self, window: Floats, hold: int) -> bool:
+        """Whether a KPI has suffered for `hold` rows in a row; `window` (``float64[W, k]``) ends with a new row.
+
+        What it went through since the onset must be far out of the ordinary, and it must still be unwell: a KPI
+        that has had a bad moment and is well again opens nothing.
+        """
         if self._watch is None:
             return False
         suffering = self._watch.suffering(window[-LONGEST:])
         self.ailing = self.ailing + 1 if suffering >= AILING else 0
-        return suffering >= SUFFERING
+        bad = suffering >= SUFFERING and self._watch.unwell(window[-RECENT:])
+        self.held = self.held + 1 if bad else 0
+        return self.held >= hold
 
     def snapshot(self) -> Snapshot:
         """Copy the candidate."""
-        fields = ("back", "left", "ailing", "history", "restarts", "sign")
+        fields = ("back", "left", "ailing", "held", "history", "restarts", "sign")
         return {name: np.copy(v) if isinstance(v := getattr(self, name), np.ndarray) else v for name in fields}
 
     @classmethod
@@ -68,6 +79,7 @@ class Candidate:
             back=int(snapshot["back"]),
             left=int(snapshot["left"]),
             ailing=int(snapshot["ailing"]),
+            held=int(snapshot["held"]),
             history=np.asarray(snapshot["history"]),
             restarts=np.asarray(snapshot["restarts"]),
             sign=np.asarray(snapshot["sign"]),

@@ -163,7 +163,8 @@ class Pipeline:
     def _alarm(self, info: TriggerInfo, k: int) -> Triggered:
         """Make or renew the candidate, and write down the trigger."""
         triggered = self._triggered(info, k)
-        if self.candidate is None:
+        stale = self.candidate and self.candidate.back > FARTHEST and not self.candidate.ailing
+        if self.candidate is None or stale:
             back = self._back(info, k)
             past = look_back(self.ring, back, self.config.step)
             self.candidate = Candidate(
@@ -201,7 +202,7 @@ class Pipeline:
             return True
         kpi = self.work.kpi[: len(candidate.sign)]  # one that appeared meanwhile has no history
         window = self.ring.values()[-(candidate.back + 1 + EARLY) :, kpi].astype(np.float64)
-        if candidate.suffers(window):
+        if candidate.suffers(window, self.config.hold_rows):
             return True
         candidate.back, candidate.left = candidate.back + 1, candidate.left - 1
         if candidate.left < 0:

@@ -37,6 +37,7 @@ class PipelineConfig(msgspec.Struct, frozen=True):
     max_rows: int = 7200
     history_rows: int = 1800
     patience_rows: int = 60  # how long a change waits for a KPI to suffer
+    hold_rows: int = 10  # for which a KPI must suffer
     lead_rows: int = 10  # by which a cause may precede the alarm, or the KPI, in the later of two windows
     on_kpi: bool = False  # open only when a KPI suffers
 
