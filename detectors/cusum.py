@@ -143,47 +143,47 @@ def joint_energy(energies: Array, repeats: NDArray[np.bool_], unit: Array, most:
 @kernel
 def _follow(n: int, X: Block, base: Base, now: Watch, out: Evidence, heard: bool, relearn: int) -> None:
     """Judge all rows of metric n, in place: `now`, `out`, and the metric's threshold in `base`."""
-    window, mean, scale = now.window[n], base.mean[n], base.scale[n]
-    limit = ECHO * np.sqrt(base.unit[n]) * scale if len(base.filters) == 0 else np.inf
-    settled = settling(base.ahead)
+    window, mean, scale, unit, bound = now.window[n], base.mean[n], base.scale[n], base.unit[n], base.bound[n]
+    limit = ECHO * np.sqrt(unit) * scale if len(base.filters) == 0 else np.inf
+    span, share = min(SPAN_CLIP, LONE * base.joint[0]), min(SHARE_CLIP, LONE * base.joint[1])
+    settled, held, last, height = settling(base.ahead), now.held[n], now.last[n], now.height[n]
     for t in range(len(X)):
         x = X[t, n]
-        now.age[n] += now.height[n] > 0.0
+        now.age[n] += height > 0.0
         now.muted[n] += now.muted[n] > 0
         if 0 < now.muted[n] <= relearn:
             out.fate[t, n] = -1
         if not np.isfinite(x):
             continue
-        if now.held[n] == 0:
+        if held == 0:
             window[:] = x
-        judged, armed = now.held[n] >= settled, now.muted[n] == 0
-        predicted = push(window, x, mean, base.ahead, limit if judged and armed else np.inf)
-        e = energy(window, (x - predicted) / scale, mean, scale, base.filters) if judged else 0.0
+        armed, weight = now.muted[n] == 0, REPEAT if x == last else 1.0
+        predicted = push(window, x, mean, base.ahead, limit if armed and held >= settled else np.inf)
+        e = energy(window, (x - predicted) / scale, mean, scale, base.filters) if held >= settled else 0.0
         if armed:  # what has been declared is no news to the joint CUSUM
-            weight = REPEAT if x == now.last[n] else 1.0
-            out.sums[t, 0] += weight * min(e, SPAN_CLIP, LONE * base.joint[0])
-            out.sums[t, 1] += weight * min(e / base.unit[n], SHARE_CLIP, LONE * base.joint[1])
-        if now.height[n] == 0.0:
+            out.sums[t, 0] += weight * min(e, span)
+            out.sums[t, 1] += weight * min(e / unit, share)
+        if height == 0.0:
             now.before[n], now.peak[n], now.age[n] = predicted, 0.0, 1
-        now.height[n] = climb(now.height[n], e / base.unit[n], METRIC_CLIP, x == now.last[n])
-        now.peak[n] = max(now.peak[n], abs(x - now.before[n]) / scale)
-        now.held[n], now.last[n] = min(now.held[n] + 1, len(window)), x
-        out.contributions[t, n] = now.peak[n]
-        out.scores[t, n] = now.height[n] / base.bound[n] if armed else min(1.0, now.height[n] / REARM)
-        if armed and now.height[n] >= base.bound[n]:
-            _declare(t, n, base, now, out, heard)
+        height = climb(height, e / unit, METRIC_CLIP, x == last)
+        now.peak[n] = out.contributions[t, n] = max(now.peak[n], abs(x - now.before[n]) / scale)
+        held, last = min(held + 1, len(window)), x
+        out.scores[t, n] = height / bound if armed else min(1.0, height / REARM)
+        if armed and height >= bound:
+            _declare(t, n, height, now, out, heard)
+            bound *= HABIT
         elif not armed:
-            now.height[n] = min(now.height[n], REARM)
-            now.muted[n] *= now.height[n] > 0.0
+            height = min(height, REARM)
+            now.muted[n] *= height > 0.0
+    now.held[n], now.last[n], now.height[n], base.bound[n] = held, last, height, bound
 
 
 @kernel
-def _declare(t: int, n: int, base: Base, now: Watch, out: Evidence, heard: bool) -> None:
+def _declare(t: int, n: int, height: float, now: Watch, out: Evidence, heard: bool) -> None:
     """Raise the alarm of metric n in row t, in place; of several in a row the highest is reported."""
     if heard and (out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]):
-        out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, now.age[n], n, now.height[n]
+        out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, now.age[n], n, height
     out.fate[t, n], now.muted[n] = now.age[n], 1
-    base.bound[n] *= HABIT
 
 
 @kernel
@@ -203,17 +203,18 @@ def _judge_row(sums: Array, base: Base, now: Watch) -> bool:
 
 
 @kernel
-def _record(row: Array, fate: Counts, recent: Recent) -> None:
+def _record(row: Array, fate: Counts, recent: Recent, quiet: bool) -> None:
     """Put what may be learned of a quiet row into `recent`, in place, and take out what has turned out a fault."""
-    size = len(recent.rows)
+    size, slot = len(recent.rows), recent.filled[0] % len(recent.rows)
     for n in range(len(row)):
-        if recent.born[n] < 0 and np.isfinite(row[n]):
-            recent.born[n] = recent.filled[0]
-        recent.rows[recent.filled[0] % size, n] = row[n] if fate[n] == 0 else np.nan
-        recent.breaks[recent.filled[0] % size, n] = fate[n] > 0
+        if quiet:
+            if recent.born[n] < 0 and np.isfinite(row[n]):
+                recent.born[n] = recent.filled[0]
+            recent.rows[slot, n] = row[n] if fate[n] == 0 else np.nan
+            recent.breaks[slot, n] = fate[n] > 0
         for back in range(1, min(fate[n], size)):
-            recent.rows[(recent.filled[0] - back) % size, n] = np.nan
-    recent.filled[0] += 1
+            recent.rows[slot - back, n] = np.nan
+    recent.filled[0] += quiet
 
 
 @kernel
@@ -223,10 +224,10 @@ def _judge_all(t: int, base: Base, now: Watch, recent: Recent, out: Evidence, he
     out.joint[t] = now.joint_height[0] / (REARM if now.joint_muted[0] > 0 else base.joint[2])
     if fires:
         now.joint_muted[0] = 1
-        size = len(recent.rows)
-        for back in range(1, min(now.joint_age[0], size)):
-            recent.rows[(recent.filled[0] - back) % size] = np.nan
-        recent.breaks[(recent.filled[0] - 1) % size] = True
+        slot = recent.filled[0] % len(recent.rows)
+        for back in range(1, min(now.joint_age[0], len(recent.rows))):
+            recent.rows[slot - back] = np.nan
+        recent.breaks[slot - 1] = True
         if heard:
             out.alarm[t], out.onset[t], out.height[t] = 1, now.joint_age[0], now.joint_height[0]
 
@@ -247,7 +248,6 @@ def watch(
     for t in range(T):
         if not np.isnan(base.joint[2]):
             _judge_all(t, base, now, recent, out, heard[0])
-        if not 0 < now.joint_muted[0] <= relearn:
-            _record(X[t], out.fate[t], recent)
+        _record(X[t], out.fate[t], recent, not 0 < now.joint_muted[0] <= relearn)
         if out.alarm[t] == 0:
             out.contributions[t] = np.nan
