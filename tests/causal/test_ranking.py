@@ -1,0 +1,135 @@
+"""Where it started: suspicion flows to the callee that accounts for it, and the lists agree with each other."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater.causal.columns import Role, describe
+from headwater.causal.ranking import _absorb, _transitions, order_metrics, score_services
+
+from .naive_evidence import absorbed
+
+METRICS = ("cpu", "latency_s", "errors", "queue_len", "requests", "node_load")
+LATENCY = frozenset({int(Role.LATENCY)})
+
+
+def system(rng, s=5, *, acyclic=True):
+    names = [f"s{i}|{metric}" for i in range(s) for metric in METRICS] + ["__front__|latency_s"]
+    edges = [(f"s{i}", f"s{j}") for i in range(s) for j in range(s) if (i < j or not acyclic) and rng.random() < 0.5]
+    columns = describe(names, edges)
+    d = len(names)
+    return columns, rng.exponential(3.0, d), rng.normal(size=d)
+
+
+def scores(names, abnormal, deviation=None, edges=(), roles=frozenset()):
+    columns = describe(names, edges)
+    abnormal = np.array(abnormal, float)
+    return columns, score_services(columns, abnormal, np.array(deviation or np.ones(len(names))), roles)
+
+
+def first(names, abnormal, deviation=None, edges=(), roles=frozenset()):
+    columns, found = scores(names, abnormal, deviation, edges, roles)
+    return columns.services[int(found.score.argmax())]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_flow_is_an_absorbing_walk(seed):
+    """Twelve steps reach all that an endless walk would on a graph without long cycles: the matrix inverse."""
+    columns, abnormal, deviation = system(np.random.default_rng(seed))
+    found = score_services(columns, abnormal, deviation)
+    P = _transitions(columns, abnormal, deviation, found.internal, found.external)
+    assert (P >= 0).all()
+    assert (P.sum(axis=1) <= 1 + 1e-12).all()
+    assert not P[~columns.calls].any()
+    np.testing.assert_allclose(found.flow, absorbed(P, np.sqrt(found.external)), atol=1e-9)
+    assert found.flow.sum() == pytest.approx(np.sqrt(found.external).sum())  # suspicion is neither made nor lost
+
+
+def test_in_a_cycle_what_still_moves_rests_where_it_is():
+    P = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert _absorb(P, np.array([3.0, 1.0])).sum() == pytest.approx(4.0)
+
+
+def test_a_symptom_flows_to_the_callee_that_accounts_for_it():
+    chain = [("a", "b"), ("b", "c")]
+    names = ["a|latency_s", "b|latency_s", "c|latency_s"]
+    assert first(names, [9.0, 8.0, 7.0], [0.5, 0.5, 0.5], chain) == "c"
+    assert first(names, [9.0, 8.0, 1.0], [0.5, 0.5, 0.5], chain) == "b"  # c shows nothing
+    assert first(names, [9.0, 8.0, 7.0], [0.5, 0.5, 0.5]) == "a"  # nobody knows who calls whom
+    assert first(names, [9.0, 8.0, 7.0], [0.5, 0.5, 0.5], [(b, a) for a, b in chain]) == "a"  # reversed
+
+
+def test_what_a_service_does_to_itself_stays_with_it():
+    names = ["a|latency_s", "a|cpu", "b|latency_s"]
+    with_cpu = scores(names, [9.0, 30.0, 8.0], edges=[("a", "b")])[1]
+    without = scores(names, [9.0, 0.5, 8.0], edges=[("a", "b")])[1]
+    assert with_cpu.flow[0] > without.flow[0]
+    assert with_cpu.score.argmax() == 0
+    assert without.score.argmax() == 1
+
+
+def test_a_callee_that_got_better_accounts_for_nothing_by_its_latency():
+    names, edges = ["a|latency_s", "b|latency_s"], [("a", "b")]
+    columns = describe(names, edges)
+    abnormal = np.array([9.0, 2.5])
+    worse, better = (
+        _transitions(columns, abnormal, np.array([0.5, sign * 0.45]), np.zeros(2), abnormal)[0, 1] for sign in (1, -1)
+    )
+    assert worse == pytest.approx(0.9)  # its part of the caller's latency
+    assert better == pytest.approx(2.5 / 3)  # its abnormality alone
+
+
+def test_hosts_and_virtual_fronts_are_no_evidence_against_a_service():
+    _, found = scores(["a|node_load", "a|latency_s", "__front__|errors"], [50.0, 3.0, 99.0])
+    assert (found.internal[0], found.external[0]) == (0.0, 3.0)
+
+
+def test_a_kpi_of_a_role_makes_other_symptoms_irrelevant():
+    names = ["a|errors", "b|latency_s", "c|queue_len", "d|requests"]
+    assert scores(names, [9, 8, 7, 6])[1].external.tolist() == [9, 8, 7, 6]
+    assert scores(names, [9, 8, 7, 6], roles=LATENCY)[1].external.tolist() == [0, 8, 7, 0]
+    assert scores(names, [9, 8, 7, 6], roles=frozenset({int(Role.INTERNAL)}))[1].external.tolist() == [9, 8, 7, 6]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_two_lists_agree(seed):
+    rng = np.random.default_rng(seed)
+    columns, abnormal, deviation = system(rng)
+    suspicion = abnormal * np.sqrt(rng.random(len(abnormal)))
+    services = score_services(columns, abnormal, deviation)
+    order, score = order_metrics(columns, abnormal, suspicion, services)
+    assert sorted(order) == list(range(len(abnormal)))
+    assert (np.diff(score[order]) <= 0).all()
+    assert np.isfinite(score).all()
+    owned = [int(j) for j in order if columns.owner[j] >= 0]
+    assert services.score[columns.owner[owned[0]]] == services.score.max()  # the first metric is the first service's
+    for service in range(len(columns.services)):
+        mine = [int(j) for j in order if columns.owner[j] == service]
+        if services.internal[service] >= 1.0:
+            least = max(1.0, 0.1 * services.internal[service])
+            inner = [columns.roles[j] == Role.INTERNAL and abnormal[j] >= least for j in mine]
+            assert inner == sorted(inner, reverse=True)
+        for kind in (True, False):  # within either kind, by suspicion
+            group = [j for j in mine if (columns.roles[j] == Role.INTERNAL) is kind and abnormal[j] >= 1.0]
+            assert (np.diff(suspicion[group]) <= 1e-12).all() or services.internal[service] >= 1.0
+
+
+@pytest.mark.parametrize("silent", [0.0, 1e-300])
+def test_where_nothing_is_abnormal_there_is_an_order_all_the_same(silent):
+    columns = describe(["a|cpu", "b|latency_s", "__front__|errors"], [("a", "b")])
+    found = score_services(columns, np.full(3, silent), np.zeros(3))
+    order, score = order_metrics(columns, np.full(3, silent), np.full(3, silent), found)
+    assert sorted(order) == [0, 1, 2]
+    assert np.isfinite(score).all()
+    assert np.isfinite(found.score).all()
+
+
+def test_without_any_service_metrics_are_ordered_by_suspicion():
+    columns = describe(["__a__|x", "__a__|y"])
+    found = score_services(columns, np.array([1.0, 4.0]), np.zeros(2))
+    order, score = order_metrics(columns, np.array([1.0, 4.0]), np.array([1.0, 4.0]), found)
+    assert order.tolist() == [1, 0]
+    assert score[1] > score[0]
