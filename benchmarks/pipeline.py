@@ -9,7 +9,7 @@ from typing import Any
 
 from .rankers import accuracy, rankings
 from .stages import batches, load, snapshot_bytes, stages
-from .windows import Window, nezha, simulated
+from .windows import Window, before, nezha, simulated
 
 __all__ = ["DESCRIPTION", "rows"]
 
@@ -33,8 +33,9 @@ def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Ite
     if data is not None:
         for name, baseline in (("nezha, whole past", False), ("nezha, baseline", True)):
             progress(name)
-            windows = list(nezha(data, baseline=baseline))
-            yield from _accuracy(name, windows[::8] if quick else windows)
+            windows = list(nezha(data, baseline=baseline))[:: 8 if quick else 1]
+            yield from _accuracy(name, windows)
+        yield from _accuracy("nezha, baseline, control", map(before, windows))
 
 
 def _costs(d: int, length: int, repeats: int) -> Iterator[dict[str, Any]]:
@@ -61,9 +62,11 @@ def _accuracy(group: str, windows: Iterable[Window]) -> Iterator[dict[str, Any]]
     for window in windows:
         for method, rank in rankings(window):
             ranks.setdefault((group, method), []).append(rank)
-            if window.visible and "nezha" in group:
+            if window.visible:
                 ranks.setdefault((f"{group}, visible", method), []).append(rank)
     for (name, method), found in ranks.items():
+        if name != group and len(found) == len(ranks[group, method]):
+            continue  # all are visible
         yield _row(name, method, "windows", len(found), "windows")
         for metric, value in accuracy(found).items():
             yield _row(name, method, metric, round(value, 4), "")

@@ -18,7 +18,18 @@ from headwater.streaming.pipeline import Pipeline
 from headwater.streaming.records import Wide
 from headwater.streaming.simulator import Recording, Truth, scenario
 
-__all__ = ["AFTERMATH", "NEZHA", "Fault", "Recorded", "Window", "nezha", "nezha_faults", "recorded", "simulated"]
+__all__ = [
+    "AFTERMATH",
+    "NEZHA",
+    "Fault",
+    "Recorded",
+    "Window",
+    "before",
+    "nezha",
+    "nezha_faults",
+    "recorded",
+    "simulated",
+]
 
 Floats = NDArray[np.float64]
 NEZHA = "OB_2022-08-22"
@@ -99,6 +110,15 @@ def nezha(data: Path, *, baseline: bool) -> Iterator[Window]:
             truth=fault.service,
             visible=fault.visible,
         )
+
+
+def before(what: Window) -> Window:
+    """Return the control of a window: the newest rows of its history, in which its fault has not begun.
+
+    Who ranks the true service first here has not found the fault, but what an older one has left behind.
+    """
+    cut = -len(what.window) if len(what.history) > len(what.window) else -1
+    return what._replace(history=what.history[:cut], restarts=what.restarts[:cut], window=what.history[cut:])
 
 
 def simulated(seed: int) -> Window | None:

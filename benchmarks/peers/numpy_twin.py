@@ -46,8 +46,8 @@ class Watch:
             np.array(learned[name], np.float64)
             for name in ("mean", "scale", "unit", "bound", "ahead", "joint", "last", "height")
         )
-        self.age, self.muted, self.held, self.rows, self.filled, self.before, self.peak = (
-            np.array(learned[name]) for name in ("age", "muted", "held", "rows", "filled", "before", "peak")
+        self.age, self.muted, self.held, self.rows, self.breaks, self.filled, self.before, self.peak = (
+            np.array(learned[name]) for name in ("age", "muted", "held", "rows", "breaks", "filled", "before", "peak")
         )
         self.centred = np.asarray(learned["window"]) - self.mean[:, None]
         self.limit = ECHO * np.sqrt(self.unit) * self.scale
@@ -69,11 +69,13 @@ class Watch:
         e = np.where(judged, error * error, 0.0)
         g = e / self.unit
         heard = there & armed
-        joint = self._judge(np.minimum(e, self.most[0])[heard].sum(), np.minimum(g, self.most[1])[heard].sum())
+        repeats = x == self.last
+        weight = np.where(repeats, REPEAT, 1.0) * heard
+        joint = self._judge(*(np.fmin(part, most) @ weight for part, most in zip((e, g), self.most, strict=True)))
         begins = there & (self.height == 0.0)
         self.before[begins], self.peak[begins], self.age[begins] = predicted[begins], 0.0, 1
         step = np.minimum(g, METRIC_CLIP) - 1.0
-        step[(x == self.last) & (step > 0.0)] *= REPEAT
+        step[repeats & (step > 0.0)] *= REPEAT
         np.copyto(self.height, np.maximum(self.height + step, 0.0), where=there)
         np.copyto(self.peak, np.maximum(self.peak, np.abs(x - self.before) / self.scale), where=there)
         np.copyto(self.last, x, where=there)
@@ -122,6 +124,7 @@ class Watch:
             if self.joint_height >= self.joint[2]:
                 self.joint_muted = 1
                 self._forget(slice(None), self.joint_age)
+                self.breaks[self.filled[0] % len(self.rows) - 1] = True
             return ratio
         self.joint_height = min(self.joint_height, REARM)
         self.joint_muted *= self.joint_height > 0.0
@@ -129,17 +132,17 @@ class Watch:
 
     def _record(self, x: Array, fired: NDArray[np.bool_]) -> None:
         """Keep a row for the next base, unless it belongs to a change of the whole, or of a metric."""
-        if 0 < self.joint_muted <= self.relearn:
-            return
-        self.rows[self.filled[0] % len(self.rows)] = np.where(fired, np.nan, x)
         for n in np.flatnonzero(fired).tolist():
             self._forget(n, int(self.age[n]))
+        if 0 < self.joint_muted <= self.relearn:
+            return
+        slot = self.filled[0] % len(self.rows)
+        self.rows[slot], self.breaks[slot] = np.where(fired, np.nan, x), fired
         self.filled[0] += 1
 
     def _forget(self, metrics: slice | int, age: int) -> None:
         """Take out the rows in which a change has turned out to have been under way."""
-        back = np.arange(1, min(age, len(self.rows)))
-        self.rows[(self.filled[0] - back) % len(self.rows), metrics] = np.nan
+        self.rows[self.filled[0] % len(self.rows) - np.arange(1, min(age, len(self.rows))), metrics] = np.nan
 
 
 class Moments:

@@ -94,6 +94,18 @@ def test_windows_hold_no_row_of_an_older_fault_and_none_after_their_own(data: Pa
         assert len(window.window) == 4
 
 
+def test_the_control_of_a_window_holds_no_row_of_its_fault(data: Path) -> None:
+    for window in windows.nezha(data, baseline=False):
+        control = windows.before(window)
+        assert (
+            len(control.history) + len(control.window)
+            == len(window.history)
+            == len(control.restarts) + len(control.window)
+        )
+        np.testing.assert_array_equal(np.vstack([control.history, control.window]), window.history)
+        assert len(control.window) >= 1
+
+
 def test_ties_take_the_middle_rank() -> None:
     assert rankers.place(np.array([5.0, 3.0, 3.0, 1.0]), 1) == 2.5
     assert rankers.accuracy([2.5, 1.0, 7.0]) == {

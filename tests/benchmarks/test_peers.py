@@ -68,6 +68,7 @@ def test_the_twin_follows_alarms_too() -> None:
         assert joint == pytest.approx(info.joint[t], rel=1e-9, abs=1e-12)
     state = trigger.snapshot()
     np.testing.assert_allclose(twin.rows, state["rows"], rtol=1e-12)
+    np.testing.assert_array_equal(twin.breaks, state["breaks"])
     np.testing.assert_allclose(twin.bound, state["bound"], rtol=1e-12)
     np.testing.assert_array_equal(twin.muted, state["muted"])
 
