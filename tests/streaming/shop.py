@@ -32,6 +32,7 @@ def config(**changes) -> PipelineConfig:
         "history_rows": 130,
         "patience_rows": 6,
         "lead_rows": 3,
+        "hold_rows": 1,
         "candidates": 6,
     }
     return PipelineConfig(**settings | changes)

@@ -152,6 +152,7 @@ EDITS = {  # setting: (new value, the word of the sentence that says what learns
     "max_rows": (80, None),
     "history_rows": (200, None),
     "lead_rows": (5, None),
+    "hold_rows": (2, None),
     "on_kpi": (False, None),
 }
 
@@ -256,9 +257,11 @@ def test_a_missing_part_learns_again():
 
 def test_a_candidate_is_taken_back_whole():
     history = np.random.default_rng(1).normal(size=(60, 2))
-    one = Candidate(back=3, history=history, restarts=np.zeros(60, bool), sign=np.array([1, 0]), left=4, ailing=2)
+    one = Candidate(
+        back=3, history=history, restarts=np.zeros(60, bool), sign=np.array([1, 0]), left=4, ailing=2, held=1
+    )
     data = encode(one.snapshot(), kind="candidate", version=VERSION)
     two = Candidate.from_snapshot(decode(data, kind="candidate", version=VERSION))
     window = np.full((4, 2), 9.0)
-    assert one.suffers(window) == two.suffers(window) is True
+    assert one.suffers(window, 2) is two.suffers(window, 2) is True
     np.testing.assert_equal(one.snapshot(), two.snapshot())
