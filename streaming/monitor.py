@@ -59,7 +59,9 @@ class Monitor:
         self.align = align
         self.config = pipeline
         self.max_systems = max_systems
-        self._aligner(pipeline.system), Pipeline(pipeline)  # what is wrong with the settings shows here, not later
+        # What is wrong with the settings shows here, not at the first row.
+        self._aligner(pipeline.system)
+        Pipeline(pipeline)
         self._hash = str(hash_of(align))
         self._clocks = Clocks()
         self._aligners: dict[str, Aligner] = {}
