@@ -81,7 +81,7 @@ class TriggerPoint(AnomalyDetector):
     >>> info = TriggerPoint().step(rows)
     >>> at = int(np.flatnonzero(info.alarm)[0])
     >>> at, at - int(info.onset[at]), int(info.contributions[at].argmax())
-    (800, 799, 3)
+    (803, 799, 3)
 
     References
     ----------

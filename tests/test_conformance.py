@@ -4,7 +4,6 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
-from itertools import count
 from unittest import mock
 
 import numpy as np
@@ -15,7 +14,7 @@ from river.checks import yield_checks
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
-from headwater.online import Block, Snapshot, SnapshotError
+from headwater.online import Block
 from headwater.online.checks import (
     LAWS,
     BrokenLawError,
@@ -33,6 +32,7 @@ from headwater.online.checks import (
     resumes_where_it_stopped,
     stays_finite,
 )
+from tests import broken_learners
 
 
 def rows() -> Block:
@@ -141,169 +141,32 @@ def test_river(kind: type, check: Callable[[object], None]) -> None:
     check(kind())
 
 
-class Mean:
-    """A learner that obeys all laws: how far each value is from the mean of those before it."""
-
-    def __init__(self) -> None:
-        self.total, self.seen = np.zeros(0), np.zeros(0)
-
-    def step(self, X: Block) -> Block:
-        self.grow(X.shape[1])
-        out = np.empty(X.shape)
-        for t, x in enumerate(X):
-            out[t] = x - self.total / np.maximum(self.seen, 1.0)
-            self.total += np.nan_to_num(x)
-            self.seen += ~np.isnan(x)
-        return out
-
-    def grow(self, width: int) -> None:
-        self.total, self.seen = (np.pad(a, (0, width - len(a))) for a in (self.total, self.seen))
-
-    def snapshot(self) -> Snapshot:
-        return {"total": self.total.copy(), "seen": self.seen.copy()}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        if snapshot.keys() != {"total", "seen"} or not all(isinstance(v, np.ndarray) for v in snapshot.values()):
-            raise SnapshotError("not a mean")
-        self.total, self.seen = snapshot["total"].copy(), snapshot["seen"].copy()
-
-    def peek(self) -> Block:
-        return self.total.copy()
-
-
-class WholeBlock(Mean):
-    def step(self, X: Block) -> Block:
-        super().step(X)
-        return X - X.mean(axis=0)
-
-
-class ForgetsItsCount(Mean):
-    def restore(self, snapshot: Snapshot) -> None:
-        super().restore(snapshot)
-        self.seen[:] = np.floor(self.seen / 2)
-
-
-class WritesWhenRead(Mean):
-    def peek(self) -> Block:
-        self.seen += 1.0
-        return self.total
-
-
-class HandsOutItself(Mean):
-    def snapshot(self) -> Snapshot:
-        return {"total": self.total, "seen": self.seen}
-
-
-class Centres(Mean):
-    def step(self, X: Block) -> Block:
-        out = super().step(X)
-        X -= X[0]
-        return out
-
-
-class Keeps(Mean):
-    def step(self, X: Block) -> Block:
-        if len(self.total):
-            self.total += 0.0 * np.nan_to_num(self.kept[-1]) + (self.kept[-1] == 1e9)
-        self.kept = X
-        return super().step(X)
-
-
-class MissingIsHuge(Mean):
-    def step(self, X: Block) -> Block:
-        out = super().step(X)
-        out[np.isnan(X)] = np.inf
-        return out
-
-
-class Overflows(Mean):
-    def step(self, X: Block) -> Block:
-        with np.errstate(over="ignore"):
-            return super().step(X) ** 30
-
-
-class UnitScale(Mean):
-    def step(self, X: Block) -> Block:
-        out = super().step(X)
-        if len(X):
-            self.total[np.ptp(X, axis=0) == 0.0] = np.nan
-        return out
-
-
-class CountsAllRows(Mean):
-    rows = 0
-
-    def step(self, X: Block) -> Block:
-        old = len(self.seen)
-        self.grow(X.shape[1])
-        self.seen[old:] = self.rows
-        self.rows += len(X)
-        return super().step(X)
-
-
-class DividesByWidth(Mean):
-    def step(self, X: Block) -> Block:
-        return super().step(X) / X.shape[1]
-
-
-class Hoards(Mean):
-    def __init__(self) -> None:
-        super().__init__()
-        self.all: list[Block] = []
-
-    def step(self, X: Block) -> Block:
-        self.all.append(X.copy())
-        return super().step(X)
-
-    def snapshot(self) -> Snapshot:
-        return super().snapshot() | {"all": np.concatenate(self.all)}
-
-
-TICKS = count()
-
-
-class ReadsTheClock(Mean):
-    def step(self, X: Block) -> Block:
-        return super().step(X) + next(TICKS)
-
-
-class TakesAnything(Mean):
-    def restore(self, snapshot: Snapshot) -> None:
-        self.total, self.seen = snapshot.get("total", self.total), snapshot.get("seen", self.seen)
-
-
-class RefusesTooLate(Mean):
-    def restore(self, snapshot: Snapshot) -> None:
-        self.total = snapshot.get("total", self.total)
-        super().restore(snapshot)
-
-
 SABOTAGE = [
-    (block_equals_rows, WholeBlock),
-    (resumes_where_it_stopped, ForgetsItsCount),
-    (reading_writes_nothing, WritesWhenRead),
-    (reading_writes_nothing, HandsOutItself),
-    (leaves_the_callers_array_alone, Centres),
-    (leaves_the_callers_array_alone, Keeps),
-    (missing_is_legal, MissingIsHuge),
-    (stays_finite, Overflows),
-    (stays_finite, UnitScale),
-    (new_columns_at_the_right, CountsAllRows),
-    (empty_column_changes_nothing, DividesByWidth),
-    (memory_is_bounded, Hoards),
-    (repeats_itself, ReadsTheClock),
-    (refuses_what_does_not_fit, TakesAnything),
-    (refuses_what_does_not_fit, RefusesTooLate),
+    (block_equals_rows, broken_learners.WholeBlock),
+    (resumes_where_it_stopped, broken_learners.ForgetsItsCount),
+    (reading_writes_nothing, broken_learners.WritesWhenRead),
+    (reading_writes_nothing, broken_learners.HandsOutItself),
+    (leaves_the_callers_array_alone, broken_learners.Centres),
+    (leaves_the_callers_array_alone, broken_learners.Keeps),
+    (missing_is_legal, broken_learners.MissingIsHuge),
+    (stays_finite, broken_learners.Overflows),
+    (stays_finite, broken_learners.UnitScale),
+    (new_columns_at_the_right, broken_learners.CountsAllRows),
+    (empty_column_changes_nothing, broken_learners.DividesByWidth),
+    (memory_is_bounded, broken_learners.Hoards),
+    (repeats_itself, broken_learners.ReadsTheClock),
+    (refuses_what_does_not_fit, broken_learners.TakesAnything),
+    (refuses_what_does_not_fit, broken_learners.RefusesTooLate),
 ]
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_laws_can_be_obeyed(law: Law) -> None:
-    law(Subject(Mean, rows(), (Mean.peek,)))
+    law(Subject(broken_learners.Mean, rows(), (broken_learners.Mean.peek,)))
 
 
 @pytest.mark.parametrize(("law", "broken"), SABOTAGE, ids=lambda x: x.__name__)
-def test_every_law_catches_its_sabotage(law: Law, broken: type[Mean]) -> None:
+def test_every_law_catches_its_sabotage(law: Law, broken: type[broken_learners.Mean]) -> None:
     with pytest.raises(BrokenLawError):
         law(Subject(broken, rows(), (broken.peek,)))
 
