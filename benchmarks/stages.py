@@ -1,7 +1,8 @@
 """What each stage of the pipeline costs per row, beside the same quiet step in plain numpy. Best of several repeats.
 
 Every repeat starts from the same learned state, and ours and the twin take turns, so that a machine with other work
-slows both.
+slows both. BLAS gets one thread: with more, its threads wait for each other on a busy machine, and the twin, which
+leans on it most, would look slower than it is.
 """
 
 import time
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with BARO
 
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments
@@ -93,8 +95,8 @@ def stages(what: Load, repeats: int) -> dict[str, float]:
     if _has_graph(rows):
         kinds["graph"] = lambda: _graph(graph, rows, pipeline.work.lags)
     best = dict.fromkeys(kinds, float("inf"))
-    for _ in range(repeats):
-        for name, make in kinds.items():
+    with threadpool_limits(1):
+        for name, make in [*kinds.items()] * repeats:
             run = make()
             started = time.perf_counter()
             run()
