@@ -46,7 +46,7 @@ FULL = (
 )
 QUICK = (Blow("outside", 0.1), Blow("before"), Blow("after"), Blow("outside", 0.6))
 THIRD = 3  # commit of rows in a life: the first two are whole
-TWINS = {"offsets-first": (Blow("between"),) * 2, "random-ids": (Blow("after"),) * 2}
+TWINS = {"offsets-first": (Blow("between"),), "random-ids": (Blow("after"),)}
 
 
 def rows(quick: bool, data: Path | None, progress: Told) -> Iterator[Row]:
@@ -72,7 +72,7 @@ def measure(broker: Broker, quick: bool, progress: Told) -> Iterator[Row]:
                 trial = Trial(stage, stage.folder / f"{twin}.db", twin, span, published, progress)
                 started = time.monotonic()
                 found = {**trial.endure(blows), **_judge(truth, trial.store, told, trial.messages)}
-                found["seconds"] = round(time.monotonic() - started, 3)
+                found["seconds"] = round(time.monotonic() - started)
                 yield from _rows("headwater" if twin == "honest" else f"sabotaged/{twin}", found)
 
 
@@ -129,7 +129,7 @@ class Trial:
             worker = self.stage.start(self.store, twin=self.twin)
             own, row = worker.pid, self.span[0] + blow.at * (self.span[1] - self.span[0])
             self.stage.wait(worker, self.store, lambda seen: seen.pid == own and seen.newest >= row)
-            time.sleep(rng.uniform(0.0, 0.04))  # anywhere in its loop: polling, working, within a transaction
+            time.sleep(rng.uniform(0.0, 0.02))  # anywhere in its loop: polling, working, within a transaction
             worker.kill()
         else:
             seen = look(self.store)

@@ -29,6 +29,7 @@ from headwater.streaming.records import Wide
 __all__ = ["Look", "Message", "Published", "Stage", "look", "set_up"]
 
 SEED, FAULT, SECONDS = 7, "slow_disk", 1200
+WATCHED = ("gateway", "router", "replica-1", "session", "cache", "database")  # of its entities
 QUIET = 600  # rows that are the baseline, in a file; the rest goes through the topic
 PARTITIONS = 3
 POISON_EVERY = 8  # rows
@@ -187,8 +188,9 @@ class Stage:
 def set_up(broker: Broker, folder: Path) -> Stage:
     """Simulate a fault; write the quiet time before it to a file and the rest, with poison in it, to a topic."""
     recording = simulator.simulate(SEED, fault=FAULT, seconds=SECONDS)
-    names = tuple(series.name for series in recording.series)
-    quiet = pl.DataFrame(recording.X[:QUIET], schema=list(names), nan_to_null=True)
+    chosen = [j for j, series in enumerate(recording.series) if series.entity in WATCHED]
+    names, X = tuple(recording.series[j].name for j in chosen), recording.X[:, chosen]
+    quiet = pl.DataFrame(X[:QUIET], schema=list(names), nan_to_null=True)
     times = pl.Series("time", recording.times[:QUIET])
     quiet.insert_column(0, times).write_parquet(folder / "quiet.parquet")
     topic = broker.create("metrics", PARTITIONS)
@@ -196,7 +198,7 @@ def set_up(broker: Broker, folder: Path) -> Stage:
 
     def rows() -> Iterator[Wide | bytes]:
         for n in range(QUIET, len(recording.times)):
-            yield Wide(demo.NAME, float(recording.times[n]), names, recording.X[n])
+            yield Wide(demo.NAME, float(recording.times[n]), names, X[n])
             if n % POISON_EVERY == 0:
                 yield POISON[n // POISON_EVERY % len(POISON)]
 
@@ -210,15 +212,15 @@ def set_up(broker: Broker, folder: Path) -> Stage:
 
 
 def _toml(recording: simulator.Recording, address: str, topic: str, outputs: tuple[str, ...]) -> str:
-    known = demo.setting(recording)
+    known = demo.setting(recording)  # small polls, each committed: a worker must not run far while it is aimed at
     sections: dict[str, dict[str, Any]] = {
         "system": {"name": known.system.name, "kpi": known.system.kpi, "step": known.system.step},
-        "source": {"bootstrap_servers": address, "topic": topic, "max_poll_records": 500, "idle_after": "1h"},
+        "source": {"bootstrap_servers": address, "topic": topic, "max_poll_records": 100, "idle_after": "1h"},
         "columns": {"counters": known.columns.counters},
         "topology": {"edges": known.topology.edges},
         "incidents": {"close_after": "2m"},
         "baseline": {"path": "quiet.parquet"},
-        "store": {"commit_every": 0.05},
+        "store": {"commit_every": 0.01},
         "topics": {"incidents": outputs[0], "dead_letters": outputs[1]},
     }
     lines = []
