@@ -19,6 +19,7 @@ __all__ = [
     "TIME",
     "Window",
     "deviation",
+    "end",
     "incident_table",
     "last_trigger",
     "newest",
@@ -157,7 +158,8 @@ def standing(scores: pl.DataFrame) -> pl.DataFrame:
 
 def triggers(reader: Reader, system: str, since: float, until: float) -> list[Triggered]:
     """The detector's decisions with ``since <= time <= until``, oldest first."""
-    found = [e for e in reader.events(system, since=since) if isinstance(e, Triggered) and e.time <= until]
+    events = reader.events(system, since=since, kinds=("triggered",))
+    found = [e for e in events if isinstance(e, Triggered) and e.time <= until]
     return sorted(found, key=lambda e: (e.time, e.n))
 
 
@@ -171,8 +173,15 @@ def overlapping(incidents: Sequence[Incident], since: float, until: float) -> li
     return [i for i in incidents if i.onset <= until and (i.closed is None or i.closed >= since)]
 
 
-def incident_table(incidents: Sequence[Incident], late: set[tuple[str, str]]) -> pl.DataFrame:
-    """The list of incidents as a table, in the order given."""
+def end(incident: Incident, newest: float | None) -> float:
+    """When it was closed; of one that is open, the `newest` row of its system, as it still lasts."""
+    return incident.closed if incident.closed is not None else max(incident.updated, newest or incident.updated)
+
+
+def incident_table(
+    incidents: Sequence[Incident], late: set[tuple[str, str]], newest: float | None = None
+) -> pl.DataFrame:
+    """The list of incidents of a system as a table, in the order given; open ones last until its `newest` row."""
     return pl.DataFrame(
         {
             "incident": [i.id for i in incidents],
@@ -182,7 +191,7 @@ def incident_table(incidents: Sequence[Incident], late: set[tuple[str, str]]) ->
             "likely service": [i.service for i in incidents],
             "likely cause": [i.cause for i in incidents],
             "onset": _times([i.onset for i in incidents]),
-            "minutes": [((i.closed or i.updated) - i.onset) / 60 for i in incidents],
+            "minutes": [(end(i, newest) - i.onset) / 60 for i in incidents],
             "found late": [(i.system, i.id) in late for i in incidents],
         }
     )

@@ -92,10 +92,9 @@ def _origin(suspect: Suspect) -> str:
     return "; no other metric explains most of that"
 
 
-def facts(incident: Incident, ranked: Ranked | None) -> list[Fact]:
-    """The numbers beside the verdict."""
+def facts(incident: Incident, ranked: Ranked | None, end: float) -> list[Fact]:
+    """The numbers beside the verdict; `end` is where the incident ended, or the newest row while it lasts."""
     services = ranked.services if ranked is not None else ()
-    end = incident.closed if incident.closed is not None else incident.updated
     runner_up = services[1].entity if len(services) > 1 else ""
     margin = f"{number(incident.margin)} ×" if runner_up else "–"
     return [
@@ -105,7 +104,7 @@ def facts(incident: Incident, ranked: Ranked | None) -> list[Fact]:
         Fact("Onset", clock(incident.onset), f"First changed row: {moment(incident.onset)}."),
         Fact("Opened after", span(incident.opened - incident.onset), f"At the row of {moment(incident.opened)}."),
         Fact("Lasted" if incident.closed is not None else "Lasting", span(end - incident.onset),
-             f"To {moment(end)}." if incident.closed is not None else f"To its newest row, {moment(end)}."),
+             f"To {moment(end)}." if incident.closed is not None else f"To the newest row, {moment(end)}."),
         Fact("Batches", str(incident.batches), "How often the ranking was computed again on new rows."),
     ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The store as everyone but its worker sees it: read-only, and consistent while the worker writes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Select, literal, select
+from sqlalchemy import Connection, Engine, Select, func, literal, select
 
 from . import rows, schema
 from .database import existing, path_of, reading_engine, require_version, spoken
@@ -65,6 +65,7 @@ class Reader:
     def __init__(self, url: str, *, engine: Engine | None = None) -> None:
         self._path = path_of(url) if engine else existing(url)
         self._engine = engine or reading_engine(existing(url))
+        self._lent = engine is not None
         self._shared: Connection | None = None
         with self._reading() as connection:
             require_version(connection, self._path)
@@ -117,6 +118,11 @@ class Reader:
             np.array(learning, np.float64),
         )
 
+    def newest(self, system: str) -> float | None:
+        """Time of the newest row of `system`; None if there is none."""
+        ((time,),) = self._rows(select(func.max(schema.tick.c.time)).where(schema.tick.c.system == system))
+        return None if time is None else float(time)
+
     def incidents(self, system: str | None = None, state: str | None = None, limit: int = 100) -> list[Incident]:
         """Incidents, newest first."""
         i = schema.incident.c
@@ -163,8 +169,13 @@ class Reader:
         incident: str | None = None,
         since: float | None = None,
         limit: int = 1000,
+        kinds: Collection[str] | None = None,
     ) -> list[Triggered | Ranked | Changed]:
-        """The newest `limit` events, in the order in which they happened."""
+        """The newest `limit` events, in the order in which they happened.
+
+        `kinds` is what to tell of ``triggered``, ``ranked`` and ``changed``; None: all. Others then neither take
+        time nor a place within `limit`.
+        """
         found: list[Triggered | Ranked | Changed] = []
         with self.at_once() as view:
             for table in (schema.event, schema.ranking):
@@ -174,6 +185,7 @@ class Reader:
                 query = query if system is None else query.where(c.system == system)
                 query = query if incident is None else query.where(c.incident == incident)
                 query = query if since is None else query.where(c.time >= since)
+                query = query if kinds is None else query.where(kind.in_(kinds))
                 found += [rows.decode(_KINDS[type_], payload) for type_, payload in view._rows(query)]
         found.sort(key=lambda event: (event.time, event.system, event.n))
         return found[-limit:]
@@ -195,8 +207,9 @@ class Reader:
         return [CommandRow(**row._mapping) for row in self._rows(query)]
 
     def close(self) -> None:
-        """Nothing stays open between calls; here for symmetry with `Store`."""
-        self._engine.dispose()
+        """Let go of the file. A reader that `Store.reader` gave leaves the connection to its store."""
+        if not self._lent:
+            self._engine.dispose()
 
 
 _KINDS: dict[str, type[Triggered] | type[Ranked] | type[Changed]] = {

@@ -26,6 +26,7 @@ class Facts(NamedTuple):
     """Everything the page shows, read from one state of the store."""
 
     incident: Incident
+    end: float
     late: bool
     rankings: list[Ranked]
     series: dict[str, Series]
@@ -40,8 +41,10 @@ class Facts(NamedTuple):
 
 
 def _read(reader: Reader, system: str, name: str) -> Facts:
+    incident = reader.incident(name, system)
     return Facts(
-        incident=reader.incident(name, system),
+        incident=incident,
+        end=queries.end(incident, reader.newest(system)),
         late=(system, name) in reader.late(),
         rankings=reader.rankings(system, name),
         series={s.name: s for s in reader.series(system)},
@@ -85,7 +88,7 @@ def _card(facts: Facts) -> None:
                 st.badge(chip.text, color=chip.color)
         st.markdown(plain(views_incident.origin(incident)))
         with st.grid(6, min_column_width=130, gap="small"):
-            for fact in views_incident.facts(incident, ranked):
+            for fact in views_incident.facts(incident, ranked, facts.end):
                 st.metric(fact.label, fact.value, help=fact.help, border=True)
 
 
@@ -215,7 +218,7 @@ def _page() -> None:
     with bar:
         system = frame.system_picker(systems)
     with frame.reading() as reader:
-        incidents, late = reader.incidents(system), reader.late()
+        incidents, late, newest = reader.incidents(system), reader.late(), reader.newest(system)
     if not incidents:
         frame.empty(f"No incident of {plain(system)} so far. To see one from start to end:", "headwater demo")
         st.page_link("app_pages/live.py", label="Why is there no incident? See the live page →")
@@ -224,7 +227,7 @@ def _page() -> None:
         name = _pick(incidents)
         refresh = frame.refresh_picker()
     with st.expander(f"All incidents ({len(incidents)})"):
-        table = queries.incident_table(incidents, late)
+        table = queries.incident_table(incidents, late, newest)
         onset = st.column_config.DatetimeColumn("onset (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
         st.dataframe(table, hide_index=True, column_config={"onset": onset}, alt="All incidents, newest first")
     st.fragment(_body, run_every=refresh)(system, name)

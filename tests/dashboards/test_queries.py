@@ -1,12 +1,17 @@
 """Store → tables: what is read is what was written, thinned without losing an extreme."""
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from headwater.dashboards import queries, queries_incident
+from headwater.streaming.batch import Batch
 from headwater.streaming.reader import Reader
-from headwater.streaming.records import Incident
+from headwater.streaming.records import Incident, Ranked, Triggered
+from headwater.streaming.store import Store
 from tests.dashboards import naive_thin, story
 
 UNTIL = story.START + story.ROWS - 1
@@ -92,6 +97,16 @@ def test_triggers_are_those_of_the_range_and_the_last_one_is_the_newest(reader: 
     assert queries.last_trigger(reader, story.SYSTEM, story.START) is None
 
 
+def test_a_trigger_is_found_behind_any_number_of_rankings(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'busy.db'}"
+    trigger = next(e for e in story.events() if isinstance(e, Triggered))
+    ranked = next(e for e in story.events() if isinstance(e, Ranked))
+    later = [msgspec.structs.replace(ranked, batch=n, time=trigger.time + n) for n in range(1, 1200)]
+    with Store(url) as store:
+        store.commit(Batch(events=[trigger, *later]))
+    assert queries.triggers(Reader(url), story.SYSTEM, trigger.time, trigger.time + 2000) == [trigger]
+
+
 def test_overlapping_incidents_are_those_with_a_part_in_the_range(reader: Reader) -> None:
     incidents = reader.incidents(story.SYSTEM)
 
@@ -101,6 +116,16 @@ def test_overlapping_incidents_are_those_with_a_part_in_the_range(reader: Reader
     assert ids(story.START, UNTIL) == ["INC-2", "INC-1"]
     assert ids(story.START + 331, story.START + 1499) == []
     assert ids(UNTIL, UNTIL + 60) == ["INC-2"], "an open incident has no end yet"
+
+
+def test_an_open_incident_lasts_until_the_newest_row_and_a_closed_one_until_its_end(reader: Reader) -> None:
+    incident, old = reader.incidents(story.SYSTEM)
+    assert reader.newest(story.SYSTEM) == UNTIL > incident.updated
+    assert queries.end(incident, UNTIL) == UNTIL
+    assert queries.end(incident, None) == incident.updated, "retention may have dropped the rows"
+    assert queries.end(old, UNTIL) == old.closed
+    table = queries.incident_table([incident, old], set(), UNTIL)
+    assert table["minutes"].to_list() == pytest.approx([(UNTIL - story.ONSET) / 60, 130 / 60])
 
 
 def test_incident_table_says_what_the_store_says(reader: Reader) -> None:

@@ -205,13 +205,13 @@ def test_before_the_first_ranking_no_cause_is_named() -> None:
 
 def test_facts_are_the_incident_s(reader: Reader) -> None:
     incident, ranked = newest(reader)
-    found = {f.label: f.value for f in views_incident.facts(incident, ranked)}
+    found = {f.label: f.value for f in views_incident.facts(incident, ranked, incident.updated)}
     assert found == {
         "Margin": "4 ×", "Confidence": "3.5", "Onset": "16:25:00", "Opened after": "9 s", "Lasting": "1 min 00 s",
         "Batches": "10",
     }  # fmt: skip
     alone = msgspec.structs.replace(ranked, services=ranked.services[:1])
-    assert views_incident.facts(incident, alone)[0].value == "–", "one service has no runner-up"
+    assert views_incident.facts(incident, alone, incident.updated)[0].value == "–", "one service has no runner-up"
 
 
 def test_life_and_cause_have_a_badge_each(reader: Reader) -> None:

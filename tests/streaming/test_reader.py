@@ -88,6 +88,13 @@ def test_ticks_are_selected_by_system_and_by_time_with_both_ends(url):
     assert reader.ticks("nowhere").values.shape == (0, 0)
 
 
+def test_the_newest_row_is_that_of_the_system(url):
+    one = np.zeros(1, np.float32)
+    ticks = [Tick(system, time, one, one, 0.0, 1.0) for system, time in (("shop", 7.5), ("mall", 9.0), ("shop", 3.0))]
+    reader = write(url, Batch(ticks, series={s: (Series(s, "db", "io"),) for s in ("shop", "mall")}))
+    assert (reader.newest("shop"), reader.newest("mall"), reader.newest("nowhere")) == (7.5, 9.0, None)
+
+
 def test_incidents_are_listed_newest_first(url):
     mall = incident(3, "mall", state="resolved", closed=9.0)
     reader = write(url, opened(incident(2), incident(10), mall, incident(1)))
@@ -154,6 +161,10 @@ def test_events_are_the_newest_in_the_order_in_which_they_happened(url):
     assert places(since=4.0) == [(4.0, "shop", 1), (4.0, "shop", 2), (5.0, "shop", 1), (5.0, "shop", 2)]
     assert places(system="mall") == [(3.0, "mall", 1)]
     assert len(places(system="shop", incident="INC-2")) == 3
+    assert places(kinds=("ranked",)) == [(float(t), "shop", 2) for t in range(1, 6)]
+    assert places(kinds={"changed", "triggered"}, since=5.0) == [(5.0, "shop", 1)]
+    assert places(kinds=("ranked",), limit=2) == [(4.0, "shop", 2), (5.0, "shop", 2)]
+    assert places(kinds=()) == []
     assert [r.batch for r in reader.rankings("shop", "INC-1")] == [1, 2, 3, 4, 5]
     assert reader.rankings("shop", "INC-2") == []
 

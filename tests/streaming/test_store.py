@@ -264,8 +264,9 @@ def test_a_store_in_memory_needs_no_lock_and_is_read_through_its_writer():
         reader = store.reader()
         assert reader.incident("INC-1").id == "INC-1"
         assert reader.ticks("shop").times.tolist() == [1.0]
+        reader.close()
         store.commit(batch(2))
-        assert reader.ticks("shop").times.tolist() == [1.0, 2.0]
+        assert store.reader().ticks("shop").times.tolist() == [1.0, 2.0]
     assert not worker_running("sqlite://")
 
 
