@@ -125,7 +125,7 @@ class Diagnosis:
             explained=explained,
             by=by,
             walk=visits,
-            value=self._model.level + evidence.deviation,
+            value=evidence.value,
             usual=self._model.level,
             path=path_to(self.columns, graph.W, evidence.abnormal, int(order[0]), goal),
             graph=graph,
@@ -147,6 +147,7 @@ class Diagnosis:
         return Evidence(
             np.where(later, second.abnormal, first.abnormal),
             np.where(later, second.deviation, first.deviation),
+            np.where(later, second.value, first.value),
             max(first.confidence, second.confidence),
         )
 

@@ -30,6 +30,7 @@ __all__ = ["Evidence", "Surprise", "SurpriseModel", "median", "usual_range"]
 Floats = NDArray[np.float64]
 _PRIOR_LAGS = 30.0  # the same for the type's autocorrelations
 _LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40)  # of quiet windows; a window is held against the next longer ones
+_WINDOWS = 40  # quiet windows that a tail needs
 _SHARP = 0.8  # the sharp statistic is the noisier one of the two
 
 
@@ -38,6 +39,7 @@ class Evidence(NamedTuple):
 
     abnormal: Floats  # [d], 1 = one in a hundred quiet windows of this type
     deviation: Floats  # [d], signed: window median minus the level at its start, in the metric's unit
+    value: Floats  # [d], window median; the level where nothing was measured
     confidence: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
 
 
@@ -133,8 +135,10 @@ class Surprise:
         tails = model.tails[length]
         sustained, sharp = self._statistics(model, window)
         abnormal = np.maximum(sustained / tails.sustained, _SHARP * sharp / tails.sharp)
-        deviation = np.nan_to_num(median(window - model.level))
-        return Evidence(abnormal, deviation, float(abnormal.max(initial=0.0)) / tails.highest)
+        seen = np.isfinite(window).any(axis=0)
+        value = np.where(seen, median(window), model.level)
+        deviation = np.nan_to_num(value - model.level)
+        return Evidence(abnormal, deviation, value, float(abnormal.max(initial=0.0)) / tails.highest)
 
     def advance(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
         """The model for a window that starts after `rows` (``float64[r, d]``), which follow the history."""
@@ -148,11 +152,13 @@ class Surprise:
         return window_statistics(window - model.level, e, model.scale_level, model.scale_ar)
 
     def _tails(self, model: SurpriseModel, W: int) -> Tails:
-        """What both statistics reach in quiet windows of W rows; none of them may lie across a restart."""
+        """What both statistics reach in quiet windows of W rows; none lies across a restart if enough do not."""
         length = len(model.history)
         jumps = np.concatenate([[0], np.cumsum(model.restarts)])
         starts = np.arange(0, max(length - W + 1, 0), max(1, length // self.windows))
-        starts = starts[jumps[starts + W] == jumps[np.maximum(starts - 2, 0)]]  # 3 rows of context for a forecast
+        whole = jumps[starts + W] == jumps[np.maximum(starts - 2, 0)]  # 3 rows of context for a forecast
+        if whole.sum() >= _WINDOWS:
+            starts = starts[whole]
         sustained, sharp = quiet_statistics(
             model.history, model.levels, model.innovations, model.clip, model.prior, starts, W
         )

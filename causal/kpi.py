@@ -48,5 +48,5 @@ class KpiWatch:
 
     def unwell(self, rows: Floats) -> bool:
         """Whether the median of the newest `rows` (``float64[r, k]``) of a KPI is outside its range, the bad way."""
-        middle = median(rows)
-        return bool(((middle < self._low) | (middle > self._high)).any())
+        middle, seen = median(rows), np.isfinite(rows).any(axis=0)
+        return bool((seen & ((middle < self._low) | (middle > self._high))).any())

@@ -79,6 +79,19 @@ class Ring:
             s.values[slot], s.times[slot], s.quiet[slot] = row, time, quiet
         s.count += 1
 
+    def extend(self, times: NDArray[np.float64], rows: NDArray[np.float64], *, quiet: bool) -> None:
+        """Append rows (``float64[T, d]``) in one go; the same as to `push` each of them."""
+        if len(times) == 0:
+            return
+        self.push(float(times[0]), rows[0], quiet=quiet)  # which also widens the ring
+        s, kept = self._state, min(len(times) - 1, self.capacity)
+        s.count += len(times) - 1
+        first = np.arange(s.count - kept, s.count) % self.capacity
+        for slots in (first, first + self.capacity):
+            s.values[slots] = rows[len(rows) - kept :]
+            s.times[slots] = times[len(times) - kept :]
+            s.quiet[slots] = quiet
+
     def _window(self) -> slice:
         if self._state.count < self.capacity:
             return slice(0, self._state.count)

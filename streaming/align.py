@@ -38,6 +38,7 @@ MAX_WAITING = 2_000_000
 """Samples that one system holds back for slow partitions; beyond it the oldest row is closed without them."""
 
 _NEVER = -(2**62)
+_LARGEST = float(np.finfo(np.float32).max)
 _SLACK = 1e-4  # of a step: what float arithmetic on epoch seconds may add to a time that lies on the grid
 _ORDER = itemgetter(0, 1)  # time, partition; the sort is stable, so the offset decides between equals
 
@@ -223,7 +224,8 @@ class Aligner:
     def _frame(self, rows: NDArray[np.int64], X: NDArray[np.float64], taken: NDArray[np.float64]) -> Frame:
         grid: NDArray[np.float64] = rows.astype(np.float64) * self.step
         age = np.maximum(grid[:, None] - taken, 0.0)
-        missing = ~(age <= (self.staleness + _SLACK) * self.step) | np.isnan(X)
+        # The history and the store keep float32: what does not fit is no measurement.
+        missing = ~(age <= (self.staleness + _SLACK) * self.step) | ~(np.abs(X) <= _LARGEST)
         X[missing] = age[missing] = np.nan
         return Frame(system=self.system, times=grid, X=X, age=age, series=self.series)
 

@@ -10,8 +10,9 @@ __all__ = ["Candidate"]
 
 Floats = NDArray[np.float64]
 
-SUFFERING = 6.0  # times the one-in-a-hundred event of quiet time: users notice, and a surge does not reach it
-AILING = 2.0  # from here on its suffering is counted as begun
+AILING = 2.0  # from here on, in one-in-a-hundred events of quiet time, its suffering is counted as begun
+SUFFERING = 6.0  # from here on it is grave; a harmless surge does not reach it
+SEVERE = 3  # how much sooner a grave one opens an incident
 LONGEST = 40  # rows of the KPI's window
 RECENT = 5  # rows that say how it is now
 
@@ -30,7 +31,7 @@ class Candidate:
     ailing
         Rows in a row on which a KPI has been somewhat abnormal.
     held
-        Rows in a row on which a KPI has suffered.
+        Rows in a row on which a KPI has been unwell, those on which it suffered counted `SEVERE` times.
     """
 
     def __init__(
@@ -57,15 +58,18 @@ class Candidate:
         """Whether a KPI has suffered for `hold` rows in a row; `window` (``float64[W, k]``) ends with a new row.
 
         What it went through since the onset must be far out of the ordinary, and it must still be unwell: a KPI
-        that has had a bad moment and is well again opens nothing.
+        that has had a bad moment and is well again opens nothing. One that is worse by less takes `SEVERE` times
+        as long.
         """
         if self._watch is None:
             return False
         suffering = self._watch.suffering(window[-LONGEST:])
         self.ailing = self.ailing + 1 if suffering >= AILING else 0
-        bad = suffering >= SUFFERING and self._watch.unwell(window[-RECENT:])
-        self.held = self.held + 1 if bad else 0
-        return self.held >= hold
+        if not (self.ailing and self._watch.unwell(window[-RECENT:])):
+            self.held = 0
+        else:
+            self.held += SEVERE if suffering >= SUFFERING else 1
+        return self.held >= SEVERE * hold
 
     def snapshot(self) -> Snapshot:
         """Copy the candidate."""

@@ -106,7 +106,7 @@ class Casework:
 
     def extend(self, case: Case) -> str:
         """Count another trigger; returns the incident's id. Without KPIs it also says that it is not over."""
-        if not self.config.on_kpi:
+        if not len(case.diagnosis.kpi):
             case.quiet = 0
         case.incident = msgspec.structs.replace(case.incident, triggers=case.incident.triggers + 1)
         return case.incident.id
@@ -117,13 +117,13 @@ class Casework:
         return self._changed(case.incident.state, case.incident, time, by, note)
 
     def close(self, stimulus: Stimulus, time: float, *, by: str = "", note: str = "") -> Changed:
-        """End the open incident; the graph learns the level of one that has outlasted."""
+        """End the open incident."""
         case, self.case = self.case, None
         if case is None:
             raise RuntimeError("no incident is open")
         incident = progress(case.incident, stimulus, time)
         if len(case.suspects) == len(case.diagnosis.columns.names):
-            self.coral.end(learn=incident.state == "shifted")
+            self.coral.end(learn=False)  # of one that has outlasted, the pipeline gives all rows, not just the window
         return self._changed(incident.state, incident, time, by, note)
 
     def reopen(self, incident: Incident, snapshot: Snapshot, series: tuple[Series, ...], *, graph: bool) -> None:

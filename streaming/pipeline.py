@@ -21,15 +21,17 @@ from .candidate import Candidate
 from .case import Case
 from .casework import Casework
 from .errors import BrokenInvariant, CommandRefused
-from .incidents import Stimulus
+from .incidents import LIVE, Stimulus
 from .past import EARLY, look_back
 from .pipeline_config import PipelineConfig
-from .records import Changed, Command, Event, EvidenceWindow, Frame, Ranked, Series, Tick, Triggered
+from .records import Changed, Command, Event, EvidenceWindow, Frame, Ranked, Series, Triggered
+from .ticks import Ticks
 from .verdicts import shares
 
 __all__ = ["Pipeline"]
 
 FARTHEST = 60  # rows; a longer excursion began with something else
+KEPT = 16  # windows of evidence that wait to be stored
 CONTEXT = 60  # rows before the window that are kept as evidence
 STIMULI: dict[str, Stimulus] = {
     "acknowledge": "acknowledge",
@@ -69,17 +71,23 @@ class Pipeline:
         self.calm = 0  # rows since the last incident was over
         self.evidence: list[EvidenceWindow] = []  # of incidents, since the last look
 
+    @property
+    def gated(self) -> bool:
+        """Whether a KPI must suffer before an incident opens; patterns that match no metric gate nothing."""
+        return self.config.on_kpi and len(self.work.kpi) > 0
+
     def learn(self, frame: Frame) -> None:
         """Learn a baseline: rows that are known to be quiet, handed over before the stream."""
         self.adopt(frame.series)
-        for time, row in zip(frame.times, frame.X, strict=True):
-            self.ring.push(float(time), row, quiet=True)
+        self.ring.extend(frame.times, frame.X, quiet=True)
         self.work.learn(frame.X)
 
     def learned(self) -> None:
         """End the baseline: from now on the trigger watches."""
-        base = self.ring.values().astype(np.float64)
+        base = self._quiet_rows()
         self.trigger.fit(base)
+        if len(base) >= self.config.base_rows:
+            self.learning = (self.config.base_rows, self.config.base_rows)
         self.work.choose_lags(base)
 
     def adopt(self, series: tuple[Series, ...]) -> None:
@@ -117,48 +125,65 @@ class Pipeline:
         if stimulus == "acknowledge":
             return [self._numbered(self.work.advance(case, stimulus, self.time, by=by, note=note))]
         closed = self.work.close(stimulus, self.time, by=by, note=note)
-        self._settle(closed, case.rows)
+        self._settle(closed, case)
         return [self._numbered(closed)]
 
     def _advance(self, times: NDArray[np.float64], X: NDArray[np.float64]) -> Iterator[Event]:
         info = self.trigger.step(X)
         if np.isinf(info.joint).any():
             raise BrokenInvariant(f"{self.config.system}: the joint score is not finite at row {times[0]}")
+        ticks = Ticks(self.config.system, times, X, info)
         learned = 0  # rows of this block that the graph has been given
-        for k in range(len(times)):
+        k = 0
+        while k < len(times):
+            if calm := self._calm_rows(info, k):
+                self._pass(times[k : k + calm], X[k : k + calm])
+                yield from ticks[k : k + calm]
+                k += calm
+                continue
             self.time, self.n = float(times[k]), 0
             self.ring.push(self.time, X[k], quiet=self.work.case is None)
             self.calm = 0 if self.work.case else self.calm + 1
-            still_learning = self.learning[0] < self.learning[1]
-            yield self._tick(info, k)
-            if still_learning and self.learning[0] == self.learning[1]:
-                self.work.choose_lags(self.ring.values().astype(np.float64))
+            yield from ticks[k : k + 1]
+            if self._based(info, k) and self.work.case is None:
+                self.work.choose_lags(self._quiet_rows())
                 learned = k + 1
             if self.work.case:
                 yield from (self._numbered(event) for event in self._follow(info, k))
                 learned = k + 1
-                continue
-            triggered = self._alarm(info, k) if info.alarm[k] else None
-            if self._due():
-                self.work.learn(X[learned : k + 1])
-                learned = k + 1
-                yield from (self._numbered(event) for event in self._open(triggered))
-            elif triggered:
-                yield self._numbered(triggered)
+            else:
+                triggered = self._alarm(info, k) if info.alarm[k] else None
+                if self._due():
+                    self.work.learn(X[learned : k + 1])
+                    learned = k + 1
+                    yield from (self._numbered(event) for event in self._open(triggered))
+                elif triggered:
+                    yield self._numbered(triggered)
+            k += 1
         if self.work.case is None:
             self.work.learn(X[learned:])
 
-    def _tick(self, info: TriggerInfo, k: int) -> Tick:
-        share = float(info.learning[k])
-        self.learning = (round(share * self.config.base_rows), self.config.base_rows)
-        return Tick(
-            system=self.config.system,
-            time=self.time,
-            values=self.ring.values()[-1].copy(),
-            scores=info.scores[k].astype(np.float32),
-            joint=float(np.nan_to_num(info.joint[k])),
-            learning=share,
-        )
+    def _calm_rows(self, info: TriggerInfo, k: int) -> int:
+        """How many rows from k on are quiet for certain, so that they can be taken in one go."""
+        if self.work.case or self.candidate or self.learning[0] < self.learning[1]:
+            return 0
+        alarms = np.flatnonzero(info.alarm[k:])
+        return int(alarms[0]) if len(alarms) else len(info.alarm) - k
+
+    def _pass(self, times: NDArray[np.float64], X: NDArray[np.float64]) -> None:
+        """Take quiet rows in one go."""
+        self.ring.extend(times, X, quiet=True)
+        self.calm += len(times)
+        self.time, self.n = float(times[-1]), 0
+
+    def _based(self, info: TriggerInfo, k: int) -> bool:
+        """Note how far the learning is; whether the base has become complete with this row."""
+        before, base = self.learning[0], self.config.base_rows
+        self.learning = (round(float(info.learning[k]) * base), base)
+        return before < self.learning[0] == base
+
+    def _quiet_rows(self) -> NDArray[np.float64]:
+        return self.ring.values()[self.ring.quiet()].astype(np.float64)
 
     def _alarm(self, info: TriggerInfo, k: int) -> Triggered:
         """Make or renew the candidate, and write down the trigger."""
@@ -174,7 +199,7 @@ class Pipeline:
                 sign=self.work.kpi_sign,
             )
         self.candidate.left = self.config.patience_rows
-        reason = "no KPI suffers so far" if self.config.on_kpi else ""
+        reason = "no KPI suffers so far" if self.gated else ""
         return msgspec.structs.replace(triggered, reason=reason)
 
     def _back(self, info: TriggerInfo, k: int) -> int:
@@ -198,7 +223,7 @@ class Pipeline:
         candidate = self.candidate
         if candidate is None:
             return False
-        if not self.config.on_kpi:
+        if not self.gated:
             return True
         kpi = self.work.kpi[: len(candidate.sign)]  # one that appeared meanwhile has no history
         window = self.ring.values()[-(candidate.back + 1 + EARLY) :, kpi].astype(np.float64)
@@ -233,18 +258,27 @@ class Pipeline:
         growing = case.growing
         for event in self.work.follow(case, self.ring.values()[-1], self.time):
             if isinstance(event, Changed):
-                self._settle(event, case.rows)
+                self._settle(event, case)
             yield event
-        if growing and not case.growing:
+        if growing and not case.growing and self.work.case:
             self._keep_evidence(case)
 
-    def _settle(self, changed: Changed, rows: int) -> None:
-        """A level that has outlasted its incident of `rows` rows is the new base; what was before is no measure."""
+    def _settle(self, changed: Changed, case: Case) -> None:
+        """What is left to do once an incident is over.
+
+        A level that has outlasted it is the new base, and what was before is no measure any more.
+        """
+        if changed.incident.state in LIVE:
+            return
+        if case.growing:
+            self._keep_evidence(case)
         if changed.incident.state == "shifted":
-            level = min(rows, len(self.ring))
+            level = min(case.rows, len(self.ring))
             self.ring.mark(len(self.ring), quiet=False)
             self.ring.mark(level, quiet=True)
-            self.trigger.rebase(self.ring.values()[-level:].astype(np.float64))
+            rows = self._quiet_rows()
+            self.trigger.rebase(rows)
+            self.work.learn(rows)
 
     def _keep_evidence(self, case: Case) -> None:
         """Hand out the raw rows round the onset, so that the store can keep them with the incident."""
@@ -258,6 +292,7 @@ class Pipeline:
                 values=self.ring.values()[-rows:].copy(),
             )
         )
+        del self.evidence[:-KEPT]
 
     def _numbered(self, event: E) -> E:
         """Give the event its place among those of this row."""

@@ -249,7 +249,7 @@ class Changed(msgspec.Struct, frozen=True):
     system: str
     time: float
     n: int
-    action: str  # opened | extended | ranked | converged | inconclusive | acknowledged | resolved | ...
+    action: str  # opened | ranked | converged | acknowledged | resolved | dismissed | shifted
     incident: Incident
     by: str = ""
     note: str = ""

@@ -170,7 +170,6 @@ def test_values_are_those_of_the_window_and_usual_ones_those_before(coral):
     np.testing.assert_allclose(found.usual, np.median(HISTORY, axis=0), atol=1.0)
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="a later deviation is added to the level of the first start")
 def test_values_since_a_later_start_are_those_of_its_rows(coral):
     X = driven(60, 11, fault=27)
     X[:25, 0] += 3

@@ -179,7 +179,6 @@ def test_an_edit_costs_what_it_touches_and_an_open_incident_lives_on(setting, ro
         assert len(actions(events)) in (0, 3)
 
 
-@pytest.mark.xfail(raises=RuntimeError, reason="the pipeline chooses lags, and makes a new graph, under an open case")
 def test_a_longer_base_that_is_learned_again_in_mid_incident_leaves_the_graph_alone():
     new, _ = resumed("recovers", 96, {"base_rows": 70})
     assert actions(new.push(uninterrupted("recovers")[0][97:]) + new.flush())[-1] == "resolved"
@@ -263,5 +262,5 @@ def test_a_candidate_is_taken_back_whole():
     data = encode(one.snapshot(), kind="candidate", version=VERSION)
     two = Candidate.from_snapshot(decode(data, kind="candidate", version=VERSION))
     window = np.full((4, 2), 9.0)
-    assert one.suffers(window, 2) is two.suffers(window, 2) is True
+    assert one.suffers(window, 1) is two.suffers(window, 1) is True
     np.testing.assert_equal(one.snapshot(), two.snapshot())
