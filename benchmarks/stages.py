@@ -175,11 +175,8 @@ def _trigger(learned: Snapshot, rows: Floats) -> Thunk:
 def _ring(rows: Floats) -> Thunk:
     ring = Ring(capacity=1800)
 
-    def run() -> None:
-        for k, row in enumerate(rows):
-            ring.push(float(k), row, quiet=True)
-
-    return run
+    times = np.arange(len(rows), dtype=np.float64)
+    return lambda: ring.extend(times, rows, quiet=True)
 
 
 def _graph(learned: Snapshot, rows: Floats, lags: int) -> Thunk:
