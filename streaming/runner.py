@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headwater.online import SnapshotError
+
 from .batch import Answer, Batch
 from .collect import Collector
-from .errors import BrokerError, CommandRefused
+from .errors import BrokerError, CommandRefused, StoreError
 from .heartbeat import Heartbeat
 from .outbox import Notices, Sink
 from .records import Arrival, Changed, DeadLetter, Event, Series
@@ -82,7 +84,7 @@ class _Worker:
 
     def start(self, baseline: Iterable[Sequence[Arrival]] | None) -> bool:
         """Take up the last commit; without one, learn from the baseline. False: asked to stop on the way."""
-        self._notes = self._monitor.restore(self._from.snapshots)
+        self._notes = self._restore()
         for note in self._notes:
             logger.warning(note)
         if baseline is not None and not self._from.snapshots:
@@ -95,6 +97,14 @@ class _Worker:
         self._source.seek(self._from.offsets)
         self._publish(_PUBLISH_FOR)
         return True
+
+    def _restore(self) -> list[str]:
+        try:
+            return self._monitor.restore(self._from.snapshots)
+        except SnapshotError as error:
+            what = f"cannot go on from {self._store.url}: what was learned cannot be read"
+            mend = "keep a copy of that store, and start with a new one: --store sqlite:///new.db"
+            raise StoreError(what, str(error), mend) from error
 
     def turn(self) -> None:
         """Read and work on what there is, answer commands, commit if it is time."""
@@ -248,7 +258,8 @@ def run(
     Raises
     ------
     StoreError, BrokerError
-        As the store and the source do. What was not committed is worked on again by the next run.
+        As the store and the source do, or if what was learned cannot be read. What was not committed is worked on
+        again by the next run.
     BrokenInvariant
         If the learners give what cannot be true; nothing of it is kept.
     """
