@@ -113,6 +113,7 @@ def _losses(status: Status) -> list[Cell]:
         for key in ("late_samples", "dead_letters", "dead_letters_unpublished", "refused_columns")
     )
     names = plain(", ".join(str(name) for name in counters.get("refused_names", ())))
+    systems = [plain(str(name)) or "others" for name in counters.get("refused_systems", ())]
     unread = f"{unpublished:,} unpublished" if unpublished else "unreadable"
     return [
         Cell(
@@ -130,9 +131,10 @@ def _losses(status: Status) -> list[Cell]:
         ),
         Cell(
             "Refused",
-            f"{refused:,}",
-            "beyond the cap" if refused else "none",
-            f"Metrics that were not taken in, beyond `[align] max_columns`: {names or 'none'}.",
-            "warn" if refused else "plain",
+            f"{refused + len(systems):,}",
+            "beyond the cap" if refused or systems else "none",
+            f"Metrics that were not taken in, beyond `[align] max_columns`: {names or 'none'}. "
+            f"Systems, beyond `[align] max_systems`: {', '.join(systems) or 'none'}.",
+            "warn" if refused or systems else "plain",
         ),
     ]

@@ -105,6 +105,7 @@ class Heartbeat:
                 "late_samples": counters.get("late_samples", 0),
                 "refused_columns": counters.get("refused_columns", 0),
                 "refused_names": list(counters.get("refused_names", ())),
+                "refused_systems": dict(counters.get("refused_systems", {})),
                 "outbox_waiting": waiting,
             },
             "learning": learning,

@@ -74,7 +74,7 @@ def test_incident_page_names_the_cause_first(store: str, monkeypatch: pytest.Mon
     assert services["service"].tolist() == [s.entity for s in ranked.services]
     assert "headwater incidents show INC-2" in said(app)
     assert "No KPI configured" not in said(app)
-    assert {m.label: m.value for m in app.metric}["Lasting"] == "4 min 59 s", "to the newest row, not to the last change"
+    assert {m.label: m.value for m in app.metric}["Lasting"] == "4 min 59 s", "it still lasts"
 
 
 def test_a_deep_link_opens_its_incident(store: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,69 +10,16 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from headwater.dashboards import queries, views_graph, views_incident, views_live, views_status
+from headwater.dashboards import queries, views_graph, views_incident, views_live
 from headwater.dashboards.views_live import Chosen, Overlay
 from headwater.dashboards.words import number, plain, span
 from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Ranked
 from tests.dashboards import story
 
-NOW = 1_000.0
-
-
-def status(**changes: Any) -> views_status.Status:
-    rows = {key: (value, NOW - 1.0) for key, value in story.status().items()}
-    return rows | changes
-
-
-def cells(rows: views_status.Status, **more: Any) -> dict[str, views_status.Cell]:
-    return {c.label: c for c in views_status.strip(rows, story.SYSTEM, more.get("incidents", 0), NOW)}
-
 
 def newest(reader: Reader) -> tuple[Incident, Ranked]:
     return reader.incident("INC-2"), reader.rankings(story.SYSTEM, "INC-2")[-1]
-
-
-# --- the status strip
-
-
-def test_heartbeat_turns_red_after_three_intervals_and_not_before() -> None:
-    worker = story.status()["worker"]
-    assert views_status.silence(status(worker=(worker, NOW - 15.0)), NOW) is None
-    tone, text = views_status.silence(status(worker=(worker, NOW - 15.1)), NOW) or ("", "")
-    assert tone == "bad"
-    assert "silent for 15 s" in text
-    assert "headwater run" in text
-
-
-def test_a_stopped_worker_is_not_an_alarm_and_none_at_all_names_the_command() -> None:
-    stopped = {"state": "stopped"}
-    assert (views_status.silence(status(worker=(stopped, 0.0)), NOW) or ("",))[0] == "plain"
-    tone, text = views_status.silence({}, NOW) or ("", "")
-    assert tone == "warn"
-    assert "headwater run" in text
-
-
-def test_learning_counts_in_minutes() -> None:
-    learning = {story.SYSTEM: {"rows": 240, "of_rows": 600, "step": 1.0}}
-    cell = cells(status(learning=(learning, NOW)))["Learning"]
-    assert (cell.value, cell.note) == ("4 of 10 min", "40 %")
-    assert cells(status())["Learning"].value == "done"
-    unknown = {story.SYSTEM: {"rows": 24, "of_rows": 240, "step": None}}
-    assert cells(status(learning=(unknown, NOW)))["Learning"].value == "24 of 240 rows"
-
-
-def test_losses_are_counted_and_coloured() -> None:
-    found = cells(status(), incidents=2)
-    assert (found["Dead letters"].value, found["Dead letters"].tone) == ("3", "warn")
-    assert found["Late"].value == "17"
-    assert (found["Refused"].value, found["Refused"].tone) == ("0", "plain")
-    assert found["Input lag"].value == "12 records"
-    assert (found["Incidents"].value, found["Incidents"].tone) == ("2", "bad")
-
-
-def test_a_store_without_status_still_has_every_cell() -> None:
-    assert [c.value for c in views_status.strip({}, "x", 0, NOW)] == ["none", "–", "–", "0", "0", "0", "0"]
 
 
 # --- the live charts

@@ -64,6 +64,12 @@ def test_an_alarm_is_new_once_and_shown_for_some_minutes():
     assert len(said(beat, 501.0)["input"]["alarms"]) == 21
 
 
+def test_refused_systems_are_passed_on():
+    refused = {"mall": 3, "": 9}
+    assert said(heartbeat(), counters={"refused_systems": refused})["counters"]["refused_systems"] == refused
+    assert said(heartbeat())["counters"]["refused_systems"] == {}
+
+
 def test_the_step_is_said_when_it_is_known():
     learning = said(heartbeat(), counters={"learning": {"shop": [3, 240], "mall": [5, 240, 60.0]}})["learning"]
     assert learning == {"shop": {"rows": 3, "of_rows": 240}, "mall": {"rows": 5, "of_rows": 240, "step": 60.0}}

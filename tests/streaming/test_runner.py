@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from headwater.streaming import runner
-from headwater.streaming.errors import BrokenInvariant, BrokerError
-from headwater.streaming.reader import Reader
+from headwater.streaming import build, runner
+from headwater.streaming.batch import Batch
+from headwater.streaming.errors import BrokenInvariant, BrokerError, StoreError
+from headwater.streaming.reader import Reader, contents
 from headwater.streaming.records import Arrival, Changed, Position, Sample, Tick
 from headwater.streaming.runner import run
 from headwater.streaming.settings import load
@@ -66,7 +67,7 @@ def test_the_status_says_what_the_worker_is_about(url):
     }  # fmt: skip
     assert status["counters"] == {
         "dead_letters": 4, "dead_letters_unpublished": 0, "late_samples": 3, "refused_columns": 0, "refused_names": [],
-        "outbox_waiting": 0,
+        "refused_systems": {}, "outbox_waiting": 0,
     }  # fmt: skip
     assert status["learning"] == {"s0": {"rows": 4, "of_rows": 10, "step": 1.0}}
 
@@ -303,6 +304,25 @@ def test_what_has_to_learn_again_is_said(url):
             return ["s0 learns again: [detector] window changed"]
 
     assert go(url, Tape(stream()), Forgetful()).notes == ("s0 learns again: [detector] window changed",)
+
+
+@pytest.mark.parametrize("part", ["ring", "align"])
+def test_damaged_snapshots_end_it_with_the_mend_and_change_nothing(url, part):
+    go(url, Tape(stream(), endless=True), build.monitor(settings(**FILE), step=1.0), stop=turns(9))
+    with Store(url) as store:
+        mark, data = store.load().snapshots["s0", part]
+        store.commit(Batch(snapshots={("s0", part): (mark, data[: len(data) // 2])}))
+    before, tape = contents(url), Tape(stream())
+    with pytest.raises(StoreError) as damaged:
+        go(url, tape, build.monitor(settings(**FILE), step=1.0))
+    error = damaged.value
+    assert error.exit_code == 3
+    assert url in error.what
+    assert error.why.startswith(f"{part}: ")
+    assert "keep a copy" in error.mend
+    assert "--store" in error.mend
+    assert contents(url) == before
+    assert tape.closed == 1
 
 
 def test_a_topic_that_grows_is_waited_for(url):
