@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from .columns import Columns
+from .errors import BrokerError
 from .formats import decoder
 from .kafka import KafkaSource
 from .kafka_sink import KafkaSink, ensure_topics
@@ -91,8 +92,8 @@ def kafka_sink(settings: Settings) -> KafkaSink:
     try:
         for topic in ensure_topics(settings.source, topics):
             logger.info("created the topic %s", topic)
-    except Exception as error:
-        logger.warning("cannot create the topics %s (%s): what is for them waits in the store", topics, error)
+    except BrokerError as error:
+        logger.warning("%s (%s): what is for it waits in the store; %s", error.what, error.why, error.mend)
     return sink
 
 

@@ -16,9 +16,11 @@ from kafka.errors import (
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
+    TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
 )
 
+from .errors import BrokerError
 from .kafka_connect import asking, client_options, connect
 from .kafka_errors import missing_topics, overheard
 from .outbox import OutboxRow
@@ -197,13 +199,22 @@ def ensure_topics(section: SourceSection, topics: Iterable[str], *, partitions: 
     Raises
     ------
     BrokerError
-        If the broker cannot be used.
+        If the broker cannot be used, or refuses to create one of them; those before it are there then.
     """
-    wanted = list(topics)
-    with closing(connect(section, KafkaAdminClient, **client)) as admin, asking(section):
+    with asking(section), closing(connect(section, KafkaAdminClient, **client)) as admin:
         there = set(admin.list_topics())
-        missing = [topic for topic in wanted if topic not in there]
-        if missing:
-            new = {topic: {"num_partitions": partitions} for topic in missing}
-            admin.create_topics(new, wait_for_metadata=True)
-    return missing
+        missing = [topic for topic in dict.fromkeys(topics) if topic not in there]
+        return [topic for topic in missing if _create(admin, topic, partitions, section.username)]
+
+
+def _create(admin: Any, topic: str, partitions: int, user: str | None) -> bool:
+    """Create a topic; False if another worker was faster."""
+    try:
+        admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return False
+    except KafkaError as error:
+        allow = f", or allow it to user {user!r}" if user else ""
+        mend = f"create it (kafka-topics --create --topic {topic}){allow}, or correct the setting"
+        raise BrokerError(f"cannot create the topic {topic!r}", str(error), mend) from None
+    return True

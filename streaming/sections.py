@@ -237,7 +237,7 @@ class StoreSection(Section):
 
 
 class TopicsSection(Section):
-    """Where results are published, on the broker of [source]; `run` creates the topics if they do not exist."""
+    """Where results are published, on the broker of [source]; `run` creates missing topics if it may, else it warns."""
 
     incidents: str = key("headwater.incidents", "one record for each change of an incident", min_length=1)
     dead_letters: str = key("headwater.dead-letters", "records that could not be read, with the reason", min_length=1)

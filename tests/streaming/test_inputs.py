@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headwater.streaming import inputs
-from headwater.streaming.errors import InputError
+from headwater.streaming.errors import BrokerError, InputError
 from headwater.streaming.settings import Settings
 
 
@@ -39,6 +39,25 @@ def test_a_recording_is_read_as_the_settings_say(file: Path) -> None:
     assert (described.metrics, described.kinds, described.step) == (("gw|p95",), {"counter": 1}, 20.0)
     source = inputs.replay_source(settings(), file, "1000000000..1000000100")
     assert (source.step, len(values(source.baseline())), source.lag()["records"]) == (10.0, 11, 1189)
+
+
+def test_a_topic_that_cannot_be_created_is_a_warning_and_a_defect_is_none(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = iter([BrokerError("cannot create the topic 'x'", "not allowed", "create it"), ZeroDivisionError()])
+
+    def refuses(section: Any, topics: Any) -> list[str]:
+        assert tuple(topics) == ("headwater.incidents", "headwater.dead-letters")
+        raise next(answers)
+
+    monkeypatch.setattr(inputs, "KafkaSink", lambda section: section)
+    monkeypatch.setattr(inputs, "ensure_topics", refuses)
+    assert inputs.kafka_sink(settings()) == settings().source
+    assert caplog.messages == [
+        "cannot create the topic 'x' (not allowed): what is for it waits in the store; create it"
+    ]
+    with pytest.raises(ZeroDivisionError):
+        inputs.kafka_sink(settings())
 
 
 def test_retention() -> None:

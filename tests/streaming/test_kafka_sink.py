@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
 from kafka.errors import MessageSizeTooLargeError
 
 from headwater.benchmarks.broker.broker import Broker
@@ -131,3 +132,27 @@ def test_check_names_missing_topics_and_ensure_creates_them(broker: Broker) -> N
         assert ensure_topics(settings, wanted, partitions=2) == [f"{there}-dead"]
         sink.check(wanted)
         assert ensure_topics(settings, wanted) == []
+
+
+def test_a_topic_that_the_broker_does_not_create_is_named_with_why_and_mend(
+    broker: Broker, cluster: MockCluster
+) -> None:
+    for address, topic, client, why in (
+        (broker.plain, "not/a/name", {}, "InvalidTopic"),
+        (cluster.address, "new", cluster.client, "IncompatibleBrokerVersion"),  # the mock's 2.3 wants all spelt out
+    ):
+        with pytest.raises(BrokerError) as refused:
+            ensure_topics(section(address), [topic], **client)
+        assert refused.value.what == f"cannot create the topic {topic!r}"
+        assert why in refused.value.why
+        assert f"kafka-topics --create --topic {topic}" in refused.value.mend
+    login = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "username": "ann"}
+    with pytest.raises(BrokerError) as refused:
+        ensure_topics(section(cluster.address, **login), ["new"], **cluster.client, security_protocol="PLAINTEXT")
+    assert "allow it to user 'ann'" in refused.value.mend
+
+
+def test_a_topic_that_another_worker_made_is_no_error(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = broker.create("there")
+    monkeypatch.setattr(KafkaAdminClient, "list_topics", lambda self: [])
+    assert ensure_topics(section(broker.plain), [topic, f"{topic}-new", topic]) == [f"{topic}-new"]
