@@ -10,7 +10,8 @@ __all__ = ["SET_ASIDE", "Pruned", "Retention", "drop_messages", "drop_old_ticks"
 
 SET_ASIDE = 10_000
 """How many messages that could not be published are kept."""
-_SHARE = 0.1
+_PAGES = 10_000  # freed in one step: 40 MB
+_MESSAGES = 10_000  # dropped in one step
 
 
 class Retention(NamedTuple):
@@ -56,17 +57,19 @@ def _pragma(connection: Connection, text: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _vacuum(connection: Connection) -> None:
-    """Give free pages back to the file system."""
+def _vacuum(connection: Connection) -> int:
+    """Give free pages back to the file system, at most `_PAGES`; return how many."""
     driver: Any = connection.connection.driver_connection
-    for _ in range(_pragma(connection, "freelist_count")):
+    free = min(_pragma(connection, "freelist_count"), _PAGES)
+    for _ in range(free):
         driver.execute("PRAGMA incremental_vacuum")  # the driver takes one step of it, and each step frees one page
+    return free
 
 
-def _excess(connection: Connection, size: int) -> float:
-    """Share of the file that is too much."""
-    pages = _pragma(connection, "page_count")
-    return 1.0 - size / (pages * _pragma(connection, "page_size"))
+def _drop_published(connection: Connection) -> int:
+    """Drop the oldest published messages."""
+    oldest = select(outbox.c.seq).where(outbox.c.published.is_not(None)).order_by(outbox.c.seq).limit(_MESSAGES)
+    return connection.execute(delete(outbox).where(outbox.c.seq.in_(oldest))).rowcount
 
 
 def _drop_share(connection: Connection, share: float) -> int:
@@ -80,17 +83,20 @@ def _drop_share(connection: Connection, share: float) -> int:
     return dropped
 
 
-def shrink(connection: Connection, size: int) -> Pruned:
-    """Take one step towards a file of `size` bytes, at the cost of published messages and the oldest ticks.
+def shrink(connection: Connection, size: int) -> tuple[Pruned, bool]:
+    """Take one step towards a file of `size` bytes; return what it cost, and whether there is more to do.
 
-    A step drops at most a tenth of the ticks, so that its transaction stays small. Empty when nothing is left to do.
+    First free pages go, then published messages, then the oldest ticks. A step moves at most `_PAGES` pages of each
+    kind, so it takes about half a second, however much too large the file is.
     """
-    if _excess(connection, size) <= 0:
-        return Pruned()
+    pages = _pragma(connection, "page_count")
+    excess = pages - size // _pragma(connection, "page_size")
+    if excess <= 0:
+        return Pruned(), False
+    excess -= _vacuum(connection)
+    if excess <= 0 or _pragma(connection, "freelist_count"):
+        return Pruned(), excess > 0
+    messages = _drop_published(connection)
+    ticks = 0 if messages else _drop_share(connection, min(excess, _PAGES) / pages)
     _vacuum(connection)
-    if (excess := _excess(connection, size)) <= 0:
-        return Pruned()
-    messages = connection.execute(delete(outbox).where(outbox.c.published.is_not(None))).rowcount
-    ticks = _drop_share(connection, min(excess, _SHARE))
-    _vacuum(connection)
-    return Pruned(ticks=ticks, messages=messages)
+    return Pruned(ticks=ticks, messages=messages), bool(ticks or messages)

@@ -4,6 +4,7 @@ What a batch of input gave (events, learned state, the offsets it stands for, me
 in one transaction, so a worker that is killed at any point goes on as if nothing had happened.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,7 +51,8 @@ class Store:
     clock
         Seconds since the epoch; only for columns that say when something was written.
     retention
-        What is dropped, at most once a minute, after a commit, and on close.
+        What is dropped, at most once a minute, after a commit, and on close. A file that is far too large shrinks
+        by a step with each commit.
 
     Raises
     ------
@@ -135,18 +137,19 @@ class Store:
         return None if 0 <= self._clock() - self._pruned_at < _PRUNE_EVERY else self.prune()
 
     def prune(self) -> Pruned:
-        """Drop what the retention does not keep."""
+        """Drop what the retention does not keep; of a file that is too large, one step's worth."""
         self._pruned_at = self._clock()
         keep = self._retention
         with self._writing() as connection:
             old = drop_old_ticks(connection, keep.ticks) if keep.ticks is not None else 0
             messages = drop_messages(connection, self._clock() - _MESSAGES_KEPT)
-        ticks, more = 0, keep.size is not None
-        while more:
-            with self._writing() as connection:
-                step = shrink(connection, keep.size or 0)
-            ticks, messages, more = ticks + step.ticks, messages + step.messages, bool(step.ticks or step.messages)
-        return Pruned(old, ticks, messages)
+        if keep.size is None:
+            return Pruned(old, 0, messages)
+        with self._writing() as connection:
+            step, more = shrink(connection, keep.size)
+        if more:
+            self._pruned_at = -math.inf  # the next commit goes on
+        return Pruned(old, step.ticks, messages + step.messages)
 
     def pending(self, limit: int = 500) -> list[OutboxRow]:
         """Messages to publish, in the order in which they came up."""
