@@ -61,7 +61,7 @@ def rows(quick: bool, data: Path | None, progress: Told) -> Iterator[Row]:
 
 def measure(broker: Broker, quick: bool, progress: Told) -> Iterator[Row]:
     """Run it on a broker that is there."""
-    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="headwater-kill-") as folder:
         stage = set_up(broker, Path(folder))
         with closing(Published(stage.address, stage.outputs)) as published:
             truth = stage.folder / "uninterrupted.db"

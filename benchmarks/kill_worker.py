@@ -50,7 +50,7 @@ class Mortal:
         if self._left == 0 and self._moment == "before":
             die()
         decided: Decided = self._sink.send(rows)
-        if self._left == 0 and self._moment == "after":
+        if self._left <= 0 and self._moment == "after" and decided[0]:  # one that only timed out published nothing
             die()
         return decided
 

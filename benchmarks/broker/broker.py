@@ -137,7 +137,8 @@ class Broker:
         for word, value in {**ports, "directory": self._directory}.items():
             template = template.replace(f"{{{word}}}", str(value))
         (self._directory / "server.properties").write_text(template)
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The first bytes are fixed: an identity that begins with "-" would be read as an option, once in 64 starts.
+        identity = base64.urlsafe_b64encode(b"hw" + uuid.uuid4().bytes[2:]).decode().rstrip("=")
         user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
         command = ["kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", "server.properties"]
         subprocess.run(self._java(*command, "--add-scram", user), cwd=self._directory, check=True, capture_output=True)
