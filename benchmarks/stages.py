@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with BARO
+from threadpoolctl import threadpool_limits
 
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments

@@ -1,15 +1,12 @@
 """Fixtures that more than one room's tests use."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from headwater.benchmarks.broker.broker import Broker, BrokerUnavailable
-
-LEFT_SOCKET = r"unclosed <(socket|ssl)\."
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +31,3 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip("no recordings: set HEADWATER_DATA to the folder that holds them")
     return folder
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Kafka's client leaves sockets of failed connections to the garbage collector: during tests, and at exit."""
-    config.addinivalue_line("filterwarnings", f"ignore:{LEFT_SOCKET}:ResourceWarning")
-    warnings.filterwarnings("ignore", LEFT_SOCKET, ResourceWarning)

@@ -7,7 +7,7 @@ path looks upwards only (``max`` of the scaled values) and leaves out columns th
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # BARO takes DataFrames
+import pandas as pd  # BARO takes DataFrames
 from baro.root_cause_analysis import robust_scorer
 from numpy.typing import NDArray
 
