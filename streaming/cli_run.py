@@ -32,13 +32,19 @@ EVERY = 1_000_000  # incidents of one replay
 
 
 class Stop:
-    """Set by SIGTERM and Ctrl-C: the worker commits and ends. A second Ctrl-C ends it at once."""
+    """Set by SIGTERM and Ctrl-C: the worker commits and ends. A second Ctrl-C ends it at once.
+
+    As long as no worker has asked, there is nothing to commit, and nobody to wait for while it tries to reach a
+    broker that is away: the command ends at once.
+    """
 
     def __init__(self) -> None:
         self.signal = 0
+        self._asked = False
 
     def __call__(self) -> bool:
         """Say whether to stop."""
+        self._asked = True
         return self.signal != 0
 
     def handle(self, number: int, _: object) -> None:
@@ -46,6 +52,8 @@ class Stop:
         if self.signal == number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+        if not self._asked:
+            raise SystemExit(INTERRUPTED if number == signal.SIGINT else 0)
         terminal.note("stopping: committing what is done")
 
     @contextmanager
@@ -110,7 +118,7 @@ def run(
 
 def watch_topic(loaded: "Settings") -> None:
     """Watch until a signal comes."""
-    from . import build, inputs, runner
+    from . import inputs, runner
     from .store import Store as Writer
 
     with (
@@ -120,6 +128,8 @@ def watch_topic(loaded: "Settings") -> None:
         closing(inputs.kafka_sink(loaded)) as sink,
     ):
         terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; {loaded.store.url}")
+        from . import build  # with the learners, which take a second that no error about the broker need wait
+
         monitor, quiet = build.monitor(loaded), inputs.baseline(loaded)
         runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
     if stop.signal == signal.SIGINT:

@@ -42,6 +42,7 @@ class Heartbeat:
         self.records: int = before.get("input", {}).get("records", 0)
         self.rows: int = before.get("input", {}).get("rows", 0)
         self.dead_letters: int = before.get("counters", {}).get("dead_letters", 0)
+        self._tombstones: int = before.get("counters", {}).get("tombstones", 0)  # the source counts on from here
         self._alarms: deque[tuple[float, str]] = deque(maxlen=_ALARMS)
         self._minutes: deque[tuple[int, int]] = deque(maxlen=2)  # (minute, dead letters in it)
         self._reason = ""
@@ -102,6 +103,7 @@ class Heartbeat:
             "counters": {
                 "dead_letters": self.dead_letters,
                 "dead_letters_unpublished": letters,
+                "tombstones": self._tombstones + lag.get("tombstones", 0),
                 "late_samples": counters.get("late_samples", 0),
                 "refused_columns": counters.get("refused_columns", 0),
                 "refused_names": list(counters.get("refused_names", ())),

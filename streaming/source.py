@@ -41,7 +41,10 @@ class Source(Protocol):
         ...
 
     def lag(self) -> dict[str, Any]:
-        """How far behind: ``records`` (None: unknown), ``stale_s`` (None: nothing came yet), ``alarms``."""
+        """How far behind: ``records`` (None: unknown), ``stale_s`` (None: nothing came yet), ``alarms``.
+
+        Where records may have no value, also ``tombstones``: how many had none.
+        """
         ...
 
     def close(self) -> None:

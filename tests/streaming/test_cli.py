@@ -369,6 +369,7 @@ class Loop:
 
     def __call__(self, *_: object, settings: Settings, stop: Callable[[], bool], **__: object) -> Summary:
         self.settings = settings
+        assert not stop()
         os.kill(os.getpid(), self.number)
         end = time.monotonic() + 10
         while not stop() and time.monotonic() < end:
@@ -399,11 +400,19 @@ def test_run_stops_when_told_to(hw: Run, monkeypatch: pytest.MonkeyPatch, number
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
     stop = cli_run.Stop()
+    assert not stop()
     stop.handle(signal.SIGTERM, None)
     stop.handle(signal.SIGINT, None)
     assert stop()
     with pytest.raises(KeyboardInterrupt):
         stop.handle(signal.SIGINT, None)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_before_a_worker_asks_a_signal_ends_the_command_at_once(number: signal.Signals, code: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli_run.Stop().handle(number, None)
+    assert ended.value.code == code
 
 
 def test_run_needs_a_recording_for_a_baseline(hw: Run) -> None:

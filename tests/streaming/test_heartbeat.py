@@ -40,6 +40,13 @@ def test_dead_letters_are_counted_on_over_restarts():
     assert said(beat)["counters"]["dead_letters"] == 7
 
 
+def test_tombstones_are_counted_on_over_restarts():
+    beat = heartbeat(counters={"tombstones": 5})
+    assert said(beat)["counters"]["tombstones"] == 5  # a file has none
+    status = beat.status("running", lag=QUIET | {"tombstones": 2}, counters={}, waiting=0, letters=0, now=0.0)
+    assert status["counters"]["tombstones"] == 7
+
+
 def test_a_flood_of_dead_letters_is_an_alarm_until_a_minute_after_it():
     beat = heartbeat()
     for second in range(DEAD_LETTERS_PER_MINUTE):

@@ -66,8 +66,8 @@ def test_the_status_says_what_the_worker_is_about(url):
         "lag_records": 0, "stale_s": 0.0, "newest_row": 219.0, "records": 124, "rows": 120, "alarms": [],
     }  # fmt: skip
     assert status["counters"] == {
-        "dead_letters": 4, "dead_letters_unpublished": 0, "late_samples": 3, "refused_columns": 0, "refused_names": [],
-        "refused_systems": {}, "outbox_waiting": 0,
+        "dead_letters": 4, "dead_letters_unpublished": 0, "tombstones": 0, "late_samples": 3, "refused_columns": 0,
+        "refused_names": [], "refused_systems": {}, "outbox_waiting": 0,
     }  # fmt: skip
     assert status["learning"] == {"s0": {"rows": 4, "of_rows": 10, "step": 1.0}}
 
