@@ -175,7 +175,7 @@ class Monitor:
 
     def evidence(self) -> list[EvidenceWindow]:
         """Raw windows of incidents to keep, since the last look."""
-        found = [window for pipeline in self._pipelines.values() for window in pipeline.evidence]
+        found = [window for pipeline in self._pipelines.values() for window in pipeline.evidence.values()]
         for pipeline in self._pipelines.values():
             pipeline.evidence.clear()
         return found

@@ -31,7 +31,7 @@ from .verdicts import shares
 __all__ = ["Pipeline"]
 
 FARTHEST = 60  # rows; a longer excursion began with something else
-KEPT = 16  # windows of evidence that wait to be stored
+KEPT = 4096  # incidents whose evidence waits to be collected; one poll opens far fewer
 CONTEXT = 60  # rows before the window that are kept as evidence
 STIMULI: dict[str, Stimulus] = {
     "acknowledge": "acknowledge",
@@ -69,7 +69,7 @@ class Pipeline:
         self.n = 0  # events of the newest row so far
         self.learning = (0, config.base_rows)
         self.calm = 0  # rows since the last incident was over
-        self.evidence: list[EvidenceWindow] = []  # of incidents, since the last look
+        self.evidence: dict[str, EvidenceWindow] = {}  # by incident, since the last look
 
     @property
     def gated(self) -> bool:
@@ -283,16 +283,15 @@ class Pipeline:
     def _keep_evidence(self, case: Case) -> None:
         """Hand out the raw rows round the onset, so that the store can keep them with the incident."""
         rows = min(len(self.ring), len(case.window) + CONTEXT)
-        self.evidence.append(
-            EvidenceWindow(
-                system=self.config.system,
-                incident=case.incident.id,
-                names=tuple(s.name for s in self.series),
-                times=self.ring.times()[-rows:].copy(),
-                values=self.ring.values()[-rows:].copy(),
-            )
+        self.evidence[case.incident.id] = EvidenceWindow(
+            system=self.config.system,
+            incident=case.incident.id,
+            names=tuple(s.name for s in self.series),
+            times=self.ring.times()[-rows:].copy(),
+            values=self.ring.values()[-rows:].copy(),
         )
-        del self.evidence[:-KEPT]
+        if len(self.evidence) > KEPT:
+            del self.evidence[next(iter(self.evidence))]
 
     def _numbered(self, event: E) -> E:
         """Give the event its place among those of this row."""
