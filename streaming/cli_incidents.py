@@ -187,5 +187,6 @@ def _report(reader: "Reader", url: str, queued: int, wait: float) -> None:
             return
         time.sleep(0.1)
     if row.state == "refused":
-        raise CommandRefused(f"the worker refused: {row.answer}", "", "see: headwater incidents list")
+        what, why, mend = (*row.answer.splitlines(), "", "", "")[:3]
+        raise CommandRefused(f"the worker refused: {what}", why, mend or "see: headwater incidents list")
     terminal.say(row.answer or row.state)

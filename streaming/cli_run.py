@@ -77,6 +77,14 @@ def tell(events: "Sequence[Event]") -> None:
             terminal.note(f"{terminal.utc(event.time)}  {event.action}: {headline(event.incident)}")
 
 
+def log() -> None:
+    """Write our own log to stderr. Kafka's client logs several lines a second in an outage; our alarms say it once."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: not record.name.startswith("kafka."))
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(handlers=[handler], format=form, level=logging.INFO)
+
+
 def run(
     config: Config = None,
     bootstrap: Annotated[str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="Kafka broker.")] = None,
@@ -94,8 +102,7 @@ def run(
     store: Store = None,
 ) -> None:
     """Watch a Kafka topic until it is told to stop. SIGTERM: commits and exits 0 within 10 s."""
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # below that it reports every connection
+    log()
     begin, end = split(baseline)
     loaded = settings(
         config,
@@ -121,17 +128,17 @@ def watch_topic(loaded: "Settings") -> None:
     from . import inputs, runner
     from .store import Store as Writer
 
-    with (
-        Stop().listening() as stop,
-        closing(inputs.kafka_source(loaded)) as source,  # before the store: without a broker no empty one is left
-        Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer,
-        closing(inputs.kafka_sink(loaded)) as sink,
-    ):
-        terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; {loaded.store.url}")
-        from . import build  # with the learners, which take a second that no error about the broker need wait
+    # the broker before the learners, which take a second to load; the store last, so that no error leaves an empty one
+    with Stop().listening() as stop, closing(inputs.kafka_source(loaded)) as source:
+        from . import build
 
         monitor, quiet = build.monitor(loaded), inputs.baseline(loaded)
-        runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
+        with (
+            Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer,
+            closing(inputs.kafka_sink(loaded)) as sink,
+        ):
+            terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; {loaded.store.url}")
+            runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
     if stop.signal == signal.SIGINT:
         raise typer.Exit(INTERRUPTED)
 

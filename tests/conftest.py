@@ -24,6 +24,14 @@ def broker() -> Iterator[Broker]:
         running.__exit__()
 
 
+@pytest.fixture
+def secured(broker: Broker) -> Broker:
+    """The broker, if it is ours: with listeners for TLS and login, and free to be stopped."""
+    if not broker.owned:
+        pytest.skip("needs a broker of its own: unset HEADWATER_TEST_BROKER")
+    return broker
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of public recordings: HEADWATER_DATA, or ../shared/data beside the repository."""

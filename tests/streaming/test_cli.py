@@ -325,7 +325,10 @@ def test_commands_wait_when_no_worker_runs(hw: Run, store: str, verb: str, kind:
 
 @pytest.mark.parametrize(
     ("state", "code", "out", "err"),
-    [("applied", 0, "done\n", ""), ("refused", 1, "", "error: the worker refused: done\n")],
+    [
+        ("applied", 0, "what\nwhy\nmend\n", ""),
+        ("refused", 1, "", "error: the worker refused: what\n  why: why\n  fix: mend\n"),
+    ],
 )
 def test_commands_tell_what_the_worker_answered(hw: Run, store: str, state: str, code: int, out: str, err: str) -> None:
     ready, over = threading.Event(), threading.Event()
@@ -334,7 +337,7 @@ def test_commands_tell_what_the_worker_answered(hw: Run, store: str, state: str,
         with Store(store) as writer:
             ready.set()
             while not over.wait(0.01):
-                answers = [Answer(command.id, state, "done", None) for command in writer.waiting_commands()]
+                answers = [Answer(command.id, state, "what\nwhy\nmend", None) for command in writer.waiting_commands()]
                 if answers:
                     writer.commit(Batch(answers=answers))
 

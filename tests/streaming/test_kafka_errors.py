@@ -31,13 +31,6 @@ def refusal(address: str, **settings: Any) -> HeadwaterError:
     return caught.value
 
 
-@pytest.fixture
-def secured(broker: Broker) -> Broker:
-    if not broker.owned:
-        pytest.skip("needs listeners with TLS and login: unset HEADWATER_TEST_BROKER")
-    return broker
-
-
 def test_a_login_over_tls_works(secured: Broker) -> None:
     login = {"security_protocol": "SASL_SSL", "password": PASSWORD, "ca_file": secured.ca, **SCRAM}
     with closing(connect(section(secured.login, **login), KafkaConsumer)) as consumer:
