@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from headwater.benchmarks.broker.broker import Broker, BrokerUnavailable
 from headwater.streaming import demo
 from headwater.streaming.errors import BrokerError
-from headwater.streaming.reader import Reader, contents
+from headwater.streaming.store.reader import Reader, contents
 
 from .kill_stage import Message, Published, Stage, look, set_up
 

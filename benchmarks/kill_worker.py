@@ -16,11 +16,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from headwater.streaming import cli, inputs, store
-from headwater.streaming.batch import Batch
-from headwater.streaming.kafka_sink import KafkaSink
+from headwater.streaming import inputs
+from headwater.streaming.cli import app as cli
+from headwater.streaming.kafka.sink import KafkaSink
 from headwater.streaming.outbox import OutboxRow
 from headwater.streaming.settings import Settings
+from headwater.streaming.store import writer as store
+from headwater.streaming.store.batch import Batch
 
 __all__ = ["MOMENTS", "TWINS", "main"]
 

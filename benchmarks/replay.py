@@ -14,7 +14,7 @@ from headwater.streaming.records import Arrival, Incident, Ranked
 from headwater.streaming.settings import Settings
 from headwater.streaming.simulator import scenario
 from headwater.streaming.source import Source
-from headwater.streaming.store import Store
+from headwater.streaming.store.writer import Store
 
 from .peers.nsigma import nsigma
 from .rankers import accuracy, largest, place

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Triggered
+from headwater.streaming.store.reader import Reader
 
 __all__ = [
     "POINTS",

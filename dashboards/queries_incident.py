@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Changed, Incident, Ranked, Series, Triggered
+from headwater.streaming.store.reader import Reader
 
 from .queries import TIME, table
 from .words import clock, number, percent

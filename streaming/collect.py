@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .batch import Answer, Batch
 from .errors import BrokenInvariant
 from .outbox import Notices, OutboxRow, dead_letter_row
 from .records import Changed, DeadLetter, Event, Tick, Triggered
+from .store.batch import Answer, Batch
 
 __all__ = ["Collector"]
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import build, runner, simulator
-from .reader import Reader
 from .records import Arrival, Event, Incident, Position, Wide
 from .settings import Settings
 from .simulator import Recording, Truth
 from .source import Poll
-from .store import Store
+from .store.reader import Reader
+from .store.writer import Store
 
 __all__ = [
     "NAME",

@@ -20,16 +20,16 @@ from typing import Any, NamedTuple
 from headwater import __version__
 
 from . import build, inputs
+from .cli.terminal import utc
 from .columns import kpi_pattern
 from .durations import spell
 from .errors import HeadwaterError, StoreMissing
-from .reader import Reader
-from .recording import Description
+from .recordings.recording import Description
 from .records import Arrival, DeadLetter
 from .settings import Settings, find
 from .source import Source
-from .store import worker_running
-from .terminal import utc
+from .store.reader import Reader
+from .store.writer import worker_running
 
 __all__ = ["Finding", "broker", "failed", "installation", "lines", "recording", "store", "topic"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from .columns import Columns
 from .errors import BrokerError
 from .formats import decoder
-from .kafka import KafkaSource
-from .kafka_sink import KafkaSink, ensure_topics
+from .kafka.sink import KafkaSink, ensure_topics
+from .kafka.source import KafkaSource
+from .recordings.replay import ReplaySource
 from .records import Arrival
-from .replay import ReplaySource
-from .retention import Retention
 from .settings import Settings
+from .store.retention import Retention
 
 __all__ = ["baseline", "kafka_sink", "kafka_source", "replay_source", "retention"]
 

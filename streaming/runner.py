@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwater.online import SnapshotError
 
-from .batch import Answer, Batch
 from .collect import Collector
 from .errors import BrokerError, CommandRefused, StoreError
 from .heartbeat import Heartbeat
@@ -21,7 +20,8 @@ from .outbox import Notices, Sink
 from .records import Arrival, Changed, DeadLetter, Event, Series
 from .settings import Settings
 from .source import Source
-from .store import Checkpoint, Store
+from .store.batch import Answer, Batch
+from .store.writer import Checkpoint, Store
 
 if TYPE_CHECKING:  # the learners take seconds to import, and the loop needs their shape only
     from .monitor import Monitor

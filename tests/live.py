@@ -16,7 +16,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from headwater.benchmarks.broker.broker import Broker
 from headwater.benchmarks.kill_stage import Look, look
-from headwater.streaming.reader import Reader
+from headwater.streaming.store.reader import Reader
 from tests.streaming import shop
 
 START, STEP = 1_700_000_000.0, 10.0

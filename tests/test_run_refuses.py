@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from headwater.benchmarks.broker.broker import PASSWORD, USER, Broker
-from headwater.streaming.store import Store
+from headwater.streaming.store.writer import Store
 from tests.live import Stage, set_up
 
 WRONG = "wrong-password"

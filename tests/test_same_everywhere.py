@@ -12,14 +12,15 @@ import pytest
 
 from headwater.benchmarks.broker.broker import Broker
 from headwater.benchmarks.broker.produce import produce
-from headwater.streaming import build, cli_run, demo, inputs, runner, simulator
+from headwater.streaming import build, demo, inputs, runner, simulator
+from headwater.streaming.cli import run as cli_run
 from headwater.streaming.formats import decoder
-from headwater.streaming.kafka import KafkaSource
-from headwater.streaming.reader import contents
+from headwater.streaming.kafka.source import KafkaSource
 from headwater.streaming.records import Wide
 from headwater.streaming.settings import Settings
 from headwater.streaming.source import Poll
-from headwater.streaming.store import Store
+from headwater.streaming.store.reader import contents
+from headwater.streaming.store.writer import Store
 
 FAULT, SEED, SECONDS, QUIET = "slow_disk", 7, 1200, 600
 ENTITIES = ("gateway", "database", "session")  # of the simulated system, so that single records take seconds only

@@ -11,7 +11,7 @@ import streamlit as st
 from headwater.dashboards import charts, queries
 from headwater.dashboards.words import plain
 from headwater.streaming.errors import HeadwaterError, StoreMissing
-from headwater.streaming.reader import Reader
+from headwater.streaming.store.reader import Reader
 
 __all__ = ["chart", "empty", "now", "reading", "refresh_picker", "store_address", "system_picker"]
 

@@ -10,8 +10,8 @@ from headwater.dashboards import queries, queries_incident, views_graph, views_i
 from headwater.dashboards.app_pages import frame
 from headwater.dashboards.words import moment, number, plain
 from headwater.streaming.incidents import LIVE
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Ranked, Series
+from headwater.streaming.store.reader import Reader
 
 __all__: list[str] = []
 

@@ -10,8 +10,8 @@ from headwater.dashboards.app_pages import frame
 from headwater.dashboards.views_live import Chosen, Overlay
 from headwater.dashboards.words import moment, number, plain
 from headwater.streaming.incidents import LIVE
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Triggered
+from headwater.streaming.store.reader import Reader
 
 __all__: list[str] = []
 

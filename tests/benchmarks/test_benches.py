@@ -10,7 +10,7 @@ import pytest
 
 from headwater.benchmarks import pipeline, rankers, replay, windows
 from headwater.causal.columns import describe
-from headwater.streaming import cli_bench
+from headwater.streaming.cli import bench as cli_bench
 from headwater.streaming.records import Incident
 
 KEYS = ["bench", "set", "method", "metric", "value", "unit"]

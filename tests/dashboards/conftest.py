@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headwater.streaming.reader import Reader
+from headwater.streaming.store.reader import Reader
 from tests.dashboards import story
 
 CHROMIUM = "/usr/bin/chromium"

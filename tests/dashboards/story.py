@@ -21,7 +21,7 @@ from headwater.streaming.records import (
     Tick,
     Triggered,
 )
-from headwater.streaming.store import Batch, Store
+from headwater.streaming.store.writer import Batch, Store
 
 START = 1_764_000_000.0  # 2025-11-24 16:00:00 UTC
 ROWS = 1800

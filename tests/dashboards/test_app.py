@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import headwater.dashboards
-from headwater.streaming.reader import Reader
-from headwater.streaming.store import Batch, Store
+from headwater.streaming.store.reader import Reader
+from headwater.streaming.store.writer import Batch, Store
 from tests.dashboards import story
 
 APP = Path(headwater.dashboards.__file__).parent / "app.py"

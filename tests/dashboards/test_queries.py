@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from headwater.dashboards import queries, queries_incident
-from headwater.streaming.batch import Batch
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Ranked, Triggered
-from headwater.streaming.store import Store
+from headwater.streaming.store.batch import Batch
+from headwater.streaming.store.reader import Reader
+from headwater.streaming.store.writer import Store
 from tests.dashboards import naive_thin, story
 
 UNTIL = story.START + story.ROWS - 1

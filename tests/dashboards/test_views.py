@@ -13,8 +13,8 @@ import pytest
 from headwater.dashboards import queries, views_graph, views_incident, views_live
 from headwater.dashboards.views_live import Chosen, Overlay
 from headwater.dashboards.words import number, plain, span
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import Incident, Ranked
+from headwater.streaming.store.reader import Reader
 from tests.dashboards import story
 
 

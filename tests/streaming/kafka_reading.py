@@ -7,7 +7,7 @@ from typing import Any
 from kafka import KafkaProducer, TopicPartition
 
 from headwater.streaming.errors import BadRecord
-from headwater.streaming.kafka import KafkaSource
+from headwater.streaming.kafka.source import KafkaSource
 from headwater.streaming.records import Arrival, Position, Sample, Wide
 from headwater.streaming.sections import SourceSection
 from headwater.streaming.source import Poll

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from headwater.streaming.batch import Answer, Batch
 from headwater.streaming.outbox import OutboxRow
 from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Suspect, Tick, Triggered
+from headwater.streaming.store.batch import Answer, Batch
 
 
 def tick(time: float, system: str = "shop", width: int = 2) -> Tick:

@@ -18,13 +18,18 @@ from typing import Any
 
 import pytest
 
-from headwater.streaming import cli, cli_bench, cli_config, cli_dashboard, cli_run, inputs, runner
-from headwater.streaming.batch import Answer, Batch
+from headwater.streaming import inputs, runner
+from headwater.streaming.cli import app as cli
+from headwater.streaming.cli import bench as cli_bench
+from headwater.streaming.cli import config as cli_config
+from headwater.streaming.cli import dashboard as cli_dashboard
+from headwater.streaming.cli import run as cli_run
 from headwater.streaming.errors import BrokenInvariant, BrokerError, HeadwaterError, InputError, StoreFull
 from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, ServiceSuspect, Suspect, Triggered
 from headwater.streaming.runner import Summary
 from headwater.streaming.settings import Settings, load, sections
-from headwater.streaming.store import Store
+from headwater.streaming.store.batch import Answer, Batch
+from headwater.streaming.store.writer import Store
 
 Run = Callable[..., tuple[int, str, str]]
 HEAVY = (

@@ -11,7 +11,7 @@ import pytest
 
 from headwater.benchmarks import demo as bench
 from headwater.streaming import demo
-from headwater.streaming.cli_demo import Story
+from headwater.streaming.cli.demo import Story
 from headwater.streaming.records import Changed, Incident, Ranked, Series, ServiceSuspect, Suspect, Triggered
 from headwater.streaming.simulator import Recording, Truth
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from headwater.streaming import cli, doctor, inputs
+from headwater.streaming import doctor, inputs
+from headwater.streaming.cli import app as cli
 from headwater.streaming.errors import BrokerError
 from headwater.streaming.records import Arrival, Position, Sample
 from headwater.streaming.settings import Settings
 from headwater.streaming.source import Poll, dead_letter
-from headwater.streaming.store import Store
+from headwater.streaming.store.writer import Store
 
 TIME = 1_700_000_000.0
 

@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaProducer
 
 from headwater.streaming.errors import BrokerError
-from headwater.streaming.kafka import KafkaSource
+from headwater.streaming.kafka.source import KafkaSource
 from headwater.streaming.records import DeadLetter, Sample
 from tests.mock_kafka import FETCH, NOT_LEADER, MockCluster
 from tests.streaming.kafka_reading import Clock, arrived, number, offsets, read, section, write

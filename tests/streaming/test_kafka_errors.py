@@ -14,9 +14,9 @@ from kafka import KafkaConsumer
 
 from headwater.benchmarks.broker.broker import PASSWORD, USER, Broker
 from headwater.streaming.errors import BrokerError, HeadwaterError, SettingsError
-from headwater.streaming.kafka import KafkaSource
-from headwater.streaming.kafka_connect import connect
-from headwater.streaming.kafka_errors import missing_topics, overheard
+from headwater.streaming.kafka.connect import connect
+from headwater.streaming.kafka.errors import missing_topics, overheard
+from headwater.streaming.kafka.source import KafkaSource
 from tests.streaming.kafka_reading import number, section
 
 WRONG = "wrong-password"

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaProducer
 
 from headwater.benchmarks.broker.broker import Broker
-from headwater.streaming.kafka import KafkaSource
+from headwater.streaming.kafka.source import KafkaSource
 from tests.broker.segment import BASE_OFFSET, FIRST_RECORD, LENGTH, MAGIC, Batch, batches, overwrite
 from tests.streaming.kafka_reading import arrived, number, offsets, place, read, section, write
 

@@ -12,7 +12,7 @@ from kafka.errors import MessageSizeTooLargeError
 
 from headwater.benchmarks.broker.broker import Broker
 from headwater.streaming.errors import BrokerError
-from headwater.streaming.kafka_sink import KafkaSink, ensure_topics
+from headwater.streaming.kafka.sink import KafkaSink, ensure_topics
 from headwater.streaming.outbox import OutboxRow
 from tests.mock_kafka import NOT_LEADER, PRODUCE, MockCluster
 from tests.streaming.kafka_reading import place, section

@@ -15,7 +15,7 @@ from headwater.benchmarks.broker.broker import Broker
 from headwater.benchmarks.broker.produce import produce
 from headwater.streaming.columns import Columns
 from headwater.streaming.formats import decoder
-from headwater.streaming.kafka import KafkaSource
+from headwater.streaming.kafka.source import KafkaSource
 from headwater.streaming.records import Arrival, DeadLetter, Wide
 from tests.streaming.kafka_reading import arrived, number, offsets, read, section, write
 

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.streaming.kafka_watch import Alarms, Cursor, first_readable
+from headwater.streaming.kafka.watch import Alarms, Cursor, first_readable
 
 
 @given(st.integers(0, 50), st.integers(0, 300), st.integers(0, 300))

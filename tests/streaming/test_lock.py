@@ -7,7 +7,7 @@ import time
 import pytest
 
 from headwater.streaming.errors import StoreError, StoreLocked
-from headwater.streaming.lock import sole_worker, worker_running, writing
+from headwater.streaming.store.lock import sole_worker, worker_running, writing
 
 
 def hold(path, ready):

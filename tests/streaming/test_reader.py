@@ -3,10 +3,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 
-from headwater.streaming import schema
-from headwater.streaming.batch import Batch
 from headwater.streaming.errors import HeadwaterError, StoreError, StoreMissing
-from headwater.streaming.reader import Reader
 from headwater.streaming.records import (
     Changed,
     Edge,
@@ -19,7 +16,10 @@ from headwater.streaming.records import (
     Tick,
     Triggered,
 )
-from headwater.streaming.store import Store
+from headwater.streaming.store import schema
+from headwater.streaming.store.batch import Batch
+from headwater.streaming.store.reader import Reader
+from headwater.streaming.store.writer import Store
 
 NAN = float("nan")
 

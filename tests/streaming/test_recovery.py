@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from headwater.streaming.batch import Batch
 from headwater.streaming.errors import StoreFull
-from headwater.streaming.reader import contents
 from headwater.streaming.runner import run
 from headwater.streaming.settings import load
-from headwater.streaming.store import Store
+from headwater.streaming.store.batch import Batch
+from headwater.streaming.store.reader import contents
+from headwater.streaming.store.writer import Store
 
 from .fakes import CRASH, Counter, Crash, Log, Tape, clock, stream
 

@@ -13,9 +13,9 @@ from headwater.streaming.align import Aligner, Clocks
 from headwater.streaming.columns import Columns
 from headwater.streaming.errors import InputError
 from headwater.streaming.formats import decoder
+from headwater.streaming.recordings.replay import BLOCK, ReplaySource
+from headwater.streaming.recordings.window import inside
 from headwater.streaming.records import Position, Sample, Wide
-from headwater.streaming.replay import BLOCK, ReplaySource
-from headwater.streaming.window import inside
 
 START = datetime(2026, 3, 1, 7, 59, 30, tzinfo=UTC)
 

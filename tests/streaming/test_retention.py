@@ -1,11 +1,11 @@
 import pytest
 
-from headwater.streaming import retention
-from headwater.streaming.batch import Batch
 from headwater.streaming.outbox import OutboxRow
-from headwater.streaming.reader import Reader
-from headwater.streaming.retention import SET_ASIDE, Pruned, Retention
-from headwater.streaming.store import Store
+from headwater.streaming.store import retention
+from headwater.streaming.store.batch import Batch
+from headwater.streaming.store.reader import Reader
+from headwater.streaming.store.retention import SET_ASIDE, Pruned, Retention
+from headwater.streaming.store.writer import Store
 
 from .store_batches import batch, columns, tick
 

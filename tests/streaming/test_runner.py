@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from headwater.streaming import build, runner
-from headwater.streaming.batch import Batch
 from headwater.streaming.errors import BrokenInvariant, BrokerError, StoreError
-from headwater.streaming.reader import Reader, contents
 from headwater.streaming.records import Arrival, Changed, Position, Sample, Tick
 from headwater.streaming.runner import run
 from headwater.streaming.settings import load
-from headwater.streaming.store import Store, queue_command
+from headwater.streaming.store.batch import Batch
+from headwater.streaming.store.reader import Reader, contents
+from headwater.streaming.store.writer import Store, queue_command
 
 from .fakes import POISON, Counter, Crash, Log, Tape, clock, stream
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from headwater.streaming import durations
-from headwater.streaming.cli_config import toml
+from headwater.streaming.cli.config import toml
 from headwater.streaming.errors import SettingsError
 from headwater.streaming.settings import Settings, find, load, sections, sources
 

@@ -7,15 +7,15 @@ import pytest
 import sqlalchemy
 from sqlalchemy import event, select, update
 
-from headwater.streaming import lock, schema
-from headwater.streaming.batch import Answer, Batch
-from headwater.streaming.database import path_of
 from headwater.streaming.errors import StoreError, StoreFull, StoreLocked, StoreMissing, StoreNewer
 from headwater.streaming.outbox import OutboxRow
-from headwater.streaming.reader import Reader, contents
 from headwater.streaming.records import Changed, Series
-from headwater.streaming.retention import Retention
-from headwater.streaming.store import ATTEMPTS, Store, queue_command, worker_running
+from headwater.streaming.store import lock, schema
+from headwater.streaming.store.batch import Answer, Batch
+from headwater.streaming.store.database import path_of
+from headwater.streaming.store.reader import Reader, contents
+from headwater.streaming.store.retention import Retention
+from headwater.streaming.store.writer import ATTEMPTS, Store, queue_command, worker_running
 
 from .store_batches import batch, columns, incident, tick
 

@@ -1,0 +1,193 @@
+"""``headwater incidents``: what was found, and what people say to it.
+
+Reading opens the store read-only. Acknowledge, resolve and dismiss are appended to the store's queue, which
+only the worker applies.
+"""
+
+# ruff: noqa: PLC0415  (SQLAlchemy loads when a command runs, not for --help)
+
+import getpass
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headwater.streaming.errors import CommandRefused, InputError
+
+from . import terminal
+from .options import Config, Json, Store, System, settings
+from .terminal import span, utc
+
+if TYPE_CHECKING:
+    from headwater.streaming.records import CommandKind, Incident, State
+    from headwater.streaming.store.reader import Reader
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List, show and export incidents; acknowledge, resolve and dismiss them.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Id of the incident, as in INC-7.")]
+By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user's name.")]
+Note = Annotated[str, typer.Option("--note", help="Kept in the timeline.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the worker's answer.")]
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    json = "json"
+    md = "md"
+
+
+class Life(StrEnum):
+    """States of an incident, for `--state`."""
+
+    open = "open"
+    acknowledged = "acknowledged"
+    resolved = "resolved"
+    dismissed = "dismissed"
+    shifted = "shifted"
+
+
+@contextmanager
+def opened(url: str | None, config: Path | None) -> Iterator["Reader"]:
+    """Open the store that is meant, read-only."""
+    from headwater.streaming.store.reader import Reader
+
+    with closing(Reader(settings(config, store__url=url).store.url)) as reader:
+        yield reader
+
+
+@app.command("list", epilog="Example: headwater incidents list --state open")
+def show_all(
+    state: Annotated[Life | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")] = 100,
+    system: System = None,
+    store: Store = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List incidents, newest first."""
+    wanted: State | None = state.value if state else None
+    with opened(store, config) as reader:
+        incidents = reader.incidents(system, wanted, limit)
+    if as_json:
+        terminal.say_json(incidents)
+        return
+    if not incidents:
+        terminal.note("no incident" + (f" is {wanted}" if wanted else " so far"))
+        return
+    heads = ["id", "system", "state", "cause is", "cause", "opened", "lasted"]
+    terminal.table(heads, [_line(incident) for incident in incidents])
+
+
+def _line(incident: "Incident") -> tuple[str, ...]:
+    end = incident.closed if incident.closed is not None else incident.updated
+    lasted = span(end - incident.onset)
+    cause = incident.cause or "-"
+    return (incident.id, incident.system, incident.state, incident.rca, cause, utc(incident.opened), lasted)
+
+
+@app.command(epilog="Example: headwater incidents show INC-7 --json")
+def show(id: Id, system: System = None, store: Store = None, config: Config = None, as_json: Json = False) -> None:  # noqa: A002
+    """Show the cause, the path, the ranking, its batches and the timeline of an incident."""
+    from .report import facts, markdown
+
+    with opened(store, config) as reader:
+        whole = facts(reader, reader.incident(id, system))
+    if as_json:
+        terminal.say_json(whole)
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(markdown(whole)))
+    else:
+        terminal.say(markdown(whole), end="")
+
+
+@app.command(epilog="Example: headwater incidents export INC-7 --format md --output INC-7.md")
+def export(
+    id: Id,  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="json also holds the raw evidence.")] = Format.json,  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else stdout.")] = None,
+    system: System = None,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Write an incident with its evidence as JSON, or as a Markdown post-mortem."""
+    import msgspec
+
+    from .report import facts, markdown
+
+    with opened(store, config) as reader:
+        whole = facts(reader, reader.incident(id, system), evidence=format is Format.json)
+    text = markdown(whole) if format is Format.md else msgspec.json.encode(whole).decode() + "\n"
+    if output is None:
+        terminal.say(text, end="")
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise InputError(f"cannot write {output}", error.strerror or str(error), "name a path you may write") from None
+    terminal.note(f"wrote {output}")
+
+
+def _register(verb: str, kind: "CommandKind", meaning: str, example: str) -> None:
+    """Make a command that asks the worker for something."""
+
+    @app.command(verb, help=f"{meaning} The worker does it, so that a replay repeats it.", epilog=f"Example: {example}")
+    def ask(
+        id: Id,  # noqa: A002
+        by: By = None,
+        note: Note = "",
+        wait: Wait = 10.0,
+        system: System = None,
+        store: Store = None,
+        config: Config = None,
+    ) -> None:
+        url = settings(config, store__url=store).store.url
+        with opened(url, config) as reader:
+            queued = _queue(url, reader.incident(id, system), kind, by or getpass.getuser(), note)
+            _report(reader, url, queued, wait)
+
+
+_register("ack", "acknowledge", "Say that someone works on it.", "headwater incidents ack INC-7 --note 'looking at it'")
+_register("resolve", "resolve", "Say that it is over.", "headwater incidents resolve INC-7")
+_register("dismiss", "dismiss", "Say that it was none.", "headwater incidents dismiss INC-7 --note 'load test'")
+
+
+def _queue(url: str, incident: "Incident", kind: "CommandKind", by: str, remark: str) -> int:
+    """Append a command to the store's queue and return its number."""
+    from headwater.streaming.store.writer import queue_command
+
+    return queue_command(
+        url, system=incident.system, kind=kind, incident=incident.id, by=by, note=remark, clock=time.time
+    )
+
+
+def _report(reader: "Reader", url: str, queued: int, wait: float) -> None:
+    """Wait for the worker's answer to a command and tell it."""
+    from headwater.streaming.store.writer import worker_running
+
+    if not worker_running(url):
+        terminal.say("waiting: no worker is running on this store; it will be applied when one starts")
+        return
+    end = time.monotonic() + wait
+    while True:
+        row = next((row for row in reader.commands() if row.id == queued), None)
+        if row is not None and row.state != "waiting":
+            break
+        if time.monotonic() >= end:
+            terminal.say("waiting: the worker has not come to it yet; it will be applied after the next row")
+            return
+        time.sleep(0.1)
+    if row.state == "refused":
+        what, why, mend = (*row.answer.splitlines(), "", "", "")[:3]
+        raise CommandRefused(f"the worker refused: {what}", why, mend or "see: headwater incidents list")
+    terminal.say(row.answer or row.state)

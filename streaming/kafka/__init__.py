@@ -1,0 +1,1 @@
+"""Kafka: the only door to its client. `source` reads, `sink` writes, the rest keeps them going."""

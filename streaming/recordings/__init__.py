@@ -1,0 +1,1 @@
+"""Recordings: files and standard input, read as if they were a live source."""
