@@ -1,7 +1,7 @@
 """``headwater bench``: reproduce the numbers we print."""
 
+import ast
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,11 +37,11 @@ def bench(
 ) -> None:
     """Run a benchmark, with its peers in the same run; one row a number."""
     if name is None:
-        described = [(known, load(known).DESCRIPTION) for known in benches()]
+        described = benches()
         if as_json:
-            terminal.say_json(dict(described))
+            terminal.say_json(described)
         else:
-            terminal.table(["name", "what it measures"], described)
+            terminal.table(["name", "what it measures"], list(described.items()))
         return
     if data is not None and not data.is_dir():
         raise InputError(f"--data: there is no folder {data}", "", "name the folder that holds the recordings")
@@ -53,13 +53,24 @@ def bench(
     terminal.table(heads, [[_cell(row[head]) for head in heads] for row in found])
 
 
-def benches() -> list[str]:
-    """Return the names of the modules of `headwater.benchmarks` that follow the contract, without importing them."""
+def folder() -> Path:
+    """Return the folder of `headwater.benchmarks`."""
     package = find_spec("headwater.benchmarks")
-    folders = list(package.submodule_search_locations or []) if package else []
-    modules = (module.name for module in pkgutil.iter_modules(folders) if not module.ispkg)
-    texts = {name: next(Path(folder, f"{name}.py") for folder in folders).read_text() for name in modules}
-    return sorted(name for name, text in texts.items() if "\ndef rows(" in text)
+    return Path(next(iter(package.submodule_search_locations or []))) if package else Path()
+
+
+def benches() -> dict[str, str]:
+    """Return the names and descriptions of the benchmarks.
+
+    They are read and not imported: one whose packages are not installed is listed too.
+    """
+    found = {}
+    for file in sorted(folder().glob("*.py")):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        said = [line.value for line in body if isinstance(line, ast.Assign) and _names(line, "DESCRIPTION")]
+        if said and any(isinstance(line, ast.FunctionDef) and line.name == "rows" for line in body):
+            found[file.stem] = str(ast.literal_eval(said[0]))
+    return found
 
 
 def load(name: str) -> Bench:
@@ -77,8 +88,13 @@ def load(name: str) -> Bench:
     try:
         return cast("Bench", importlib.import_module(f"headwater.benchmarks.{name}"))
     except ModuleNotFoundError as error:
-        mend = "pip install 'headwater[bench]'"
+        cloned = (folder().parent / "pyproject.toml").is_file()
+        mend = ".venv/bin/pip install -e '.[bench]'" if cloned else "pip install 'headwater[bench]'"
         raise InputError(f"the benchmark {name} needs the package {error.name}", "it is not installed", mend) from None
+
+
+def _names(line: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in line.targets)
 
 
 def _cell(value: object) -> str:

@@ -565,7 +565,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         yield {**ROW, "set": "quick" if quick else "full"}
         yield {**ROW, "value": None}
 
-    monkeypatch.setattr(cli_bench, "benches", lambda: ["toy"])
+    monkeypatch.setattr(cli_bench, "benches", lambda: {"toy": "a toy"})
     monkeypatch.setattr(cli_bench, "load", lambda _: SimpleNamespace(DESCRIPTION="a toy", rows=rows))
 
 
