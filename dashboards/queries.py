@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headwater.streaming.records import Incident, Triggered
 from headwater.streaming.store.reader import Reader
+from headwater.streaming.wording import firmness
 
 __all__ = [
     "POINTS",
@@ -188,8 +189,9 @@ def incident_table(
             "system": [i.system for i in incidents],
             "state": [i.state for i in incidents],
             "cause state": [i.rca for i in incidents],
-            "likely service": [i.service for i in incidents],
-            "likely cause": [i.cause for i in incidents],
+            "service": [i.service for i in incidents],
+            "cause": [i.cause for i in incidents],
+            "how sure": [firmness(i.confidence) if i.cause else "" for i in incidents],
             "onset": _times([i.onset for i in incidents]),
             "minutes": [(end(i, newest) - i.onset) / 60 for i in incidents],
             "found late": [(i.system, i.id) in late for i in incidents],

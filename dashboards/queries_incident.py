@@ -7,6 +7,7 @@ import polars as pl
 
 from headwater.streaming.records import Changed, Incident, Ranked, Series, Triggered
 from headwater.streaming.store.reader import Reader
+from headwater.streaming.wording import firmness
 
 from .queries import TIME, table
 from .words import clock, number, percent
@@ -125,7 +126,7 @@ def timeline(events: Sequence[Triggered | Ranked | Changed]) -> pl.DataFrame:
 
 def _sentence(incident: Incident) -> str:
     if incident.cause:
-        return f"likely cause {incident.cause.replace('|', ' ')}"
+        return f"{firmness(incident.confidence)} {incident.cause.replace('|', ' ')}"
     return f"{len(incident.changed)} metrics changed" if incident.changed else f"onset {clock(incident.onset)} UTC"
 
 
@@ -137,9 +138,6 @@ def evidence(reader: Reader, system: str, incident: str) -> pl.DataFrame:
     return table(kept.times, kept.values, kept.names)
 
 
-def usual(window: pl.DataFrame, onset: float) -> dict[str, float]:
-    """Median of every metric before the onset."""
-    quiet = window.filter(pl.col("time").cast(pl.Int64) < int(onset * 1e3)).drop("time")
-    if quiet.is_empty():
-        return {}
-    return {name: value for name, value in quiet.median().row(0, named=True).items() if value is not None}
+def usual(ranked: Ranked | None) -> dict[str, float]:
+    """Level before the onset of each ranked metric, the same that the table of metrics shows."""
+    return {s.name: s.usual for s in (ranked.metrics if ranked is not None else ()) if np.isfinite(s.usual)}

@@ -9,7 +9,7 @@ import networkx as nx
 from headwater.streaming.records import Edge
 
 from .charts import CAUSE, MUTED, PATH, SYMPTOM, Option, base
-from .layout import COLUMN, ROW, focus, positions
+from .layout import ROW, focus, positions
 from .views_incident import Role
 
 __all__ = ["Drawing", "draw", "sentence"]
@@ -129,9 +129,14 @@ def _option(
 
 
 def _upright(nodes: Sequence[Option]) -> Option:
-    """The same graph for a telephone: causes on top, labels to the right of their nodes."""
-    turned = [{**node, "x": node["y"] / ROW * COLUMN * 0.7, "y": node["x"] / COLUMN * ROW * 0.7} for node in nodes]
+    """The same graph for a telephone: causes on top, over the whole height; only what plays a part has a label."""
+    unnamed = SHAPES["other"][1]
+    turned = [
+        {**node, "x": node["y"], "y": node["x"], "label": {**node["label"], "show": node["symbolSize"] > unnamed}}
+        for node in nodes
+    ]
     return {
+        "preserveAspect": False,
         "left": 20,
         "right": 100,
         "top": 16,

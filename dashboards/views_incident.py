@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import polars as pl
 
 from headwater.streaming.records import Incident, Ranked, Suspect
+from headwater.streaming.wording import UNUSUAL, firmness, still
 
 from .charts import CAUSE, MUTED, Option, base, line, millis, time_axis
 from .words import clock, moment, number, plain, span
@@ -20,12 +21,12 @@ __all__ = [
     "commands",
     "evidence_chart",
     "facts",
-    "firmness",
     "kpis",
     "label",
     "leaders_chart",
     "origin",
     "roles",
+    "settled",
     "shown",
     "verdict",
 ]  # fmt: skip
@@ -37,7 +38,7 @@ CLOSED = ("resolved", "dismissed", "shifted")
 SETTLED = {
     "collecting": "The first rows after the onset are still coming in: there is no ranking yet.",
     "provisional": "The ranking may still change with the next batches.",
-    "converged": "The ranking and the graph have stopped changing.",
+    "converged": "The ranking has settled.",
     "inconclusive": "The ranking never settled, or nothing stood out. Read the table, not only its first row.",
 }
 """What each state of the root cause means, in a sentence."""
@@ -64,26 +65,25 @@ def label(name: str) -> str:
     return name.replace("|", " · ", 1)
 
 
-def firmness(incident: Incident) -> str:
-    """How firmly a cause may be named."""
-    return (
-        "Likely cause" if incident.confidence >= 2 else "Weak suspicion" if incident.confidence >= 1 else "Best guess"
-    )
+def settled(incident: Incident, rankings: Sequence[Ranked]) -> str:
+    """How settled the cause is. A cause that has converged stays so, but later batches may have moved away from it."""
+    stable = next((r.batch for r in rankings if r.rca == "converged"), None)
+    if incident.rca != "converged" or stable is None:
+        return SETTLED[incident.rca]
+    return still(stable, rankings[-1].similarity)
 
 
-def verdict(incident: Incident, ranked: Ranked | None) -> tuple[str, str]:
+def verdict(incident: Incident, rankings: Sequence[Ranked]) -> tuple[str, str]:
     """Headline and explanation of the card: names a service only as firmly as the evidence allows."""
+    ranked = rankings[-1] if rankings else None
     if not incident.service or ranked is None or not ranked.metrics:
         return "No cause named yet", SETTLED[incident.rca]
     first = next((m for m in ranked.metrics if m.name == incident.cause), ranked.metrics[0])
     why = f"{label(first.name)} is {number(first.value)}, usually {number(first.usual)}"
     share = _origin(first)
-    doubt = (
-        ""
-        if incident.confidence >= 1
-        else " Nothing is more unusual than in quiet times, so this may be nobody's fault."
-    )
-    return f"{firmness(incident)}: {incident.service}", f"{why}{share}.{doubt} {SETTLED[incident.rca]}"
+    doubt = "" if incident.confidence >= 1 else f" There is {UNUSUAL}, so this may be nobody's fault."
+    headline = f"{firmness(incident.confidence).capitalize()}: {incident.service}"
+    return headline, f"{why}{share}.{doubt} {settled(incident, rankings)}"
 
 
 def _origin(suspect: Suspect) -> str:
@@ -117,13 +117,13 @@ def shown(incident: Incident, ranked: Ranked | None, kept: Sequence[str]) -> lis
     return [name for name in wanted if name in kept]
 
 
-def badges(incident: Incident, late: bool) -> list[Badge]:
+def badges(incident: Incident, rankings: Sequence[Ranked], late: bool) -> list[Badge]:
     """The state of the incident and of its cause, which are two things, and whether it was found in a backlog."""
     life: dict[str, Colour] = {"open": "red", "acknowledged": "orange"}
     cause: dict[str, Colour] = {"converged": "green", "inconclusive": "gray"}
     found = [
         Badge(incident.state, life.get(incident.state, "gray"), "What people and time did with the incident."),
-        Badge(incident.rca, cause.get(incident.rca, "blue"), SETTLED[incident.rca]),
+        Badge(incident.rca, cause.get(incident.rca, "blue"), settled(incident, rankings)),
     ]
     return found + ([Badge("found late", "gray", "Found while a backlog was worked off.")] if late else [])
 

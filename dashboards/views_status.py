@@ -40,13 +40,16 @@ def silence(status: Status, now: float) -> tuple[Tone, str] | None:
     if "worker" not in status:
         return "warn", "No worker has used this store yet. Start one with `headwater run`, or try `headwater demo`."
     worker, updated = status["worker"]
+    played = worker.get("source") == "file"  # a replay or the demo: `headwater run` would read something else
     if worker.get("state") == "stopped":
-        return "plain", f"The worker stopped at {moment(updated)}. This is what it left; `headwater run` goes on."
+        more = "." if played else "; `headwater run` goes on."
+        return "plain", f"The worker stopped at {moment(updated)}. This is what it left{more}"
     overdue = now - updated
     if overdue > 3 * INTERVAL:
+        more = "." if played else ", or start it again with `headwater run`: it goes on where it was."
         return "bad", (
             f"The worker has been silent for {span(overdue)}; its last heartbeat was at {moment(updated)}. "
-            "What you see is old. See its log, or start it again with `headwater run`: it goes on where it was."
+            f"What you see is old. See its log{more}"
         )
     return None
 

@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-__all__ = ["clock", "moment", "number", "percent", "plain", "span"]
+__all__ = ["clock", "legend", "moment", "number", "percent", "plain", "span"]
 
 _LADDER = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -69,6 +70,15 @@ def percent(share: float) -> str:
     '91 %'
     """
     return f"{100 * share:.0f} %" if math.isfinite(share) else "–"
+
+
+def legend(meanings: Mapping[str, str]) -> str:
+    """What the columns of a table say, as one line of Markdown.
+
+    >>> legend({"own": "its share", "flow": "the rest"})
+    '*own*: its share · *flow*: the rest.'
+    """
+    return " · ".join(f"*{column}*: {meaning}" for column, meaning in meanings.items()) + "."
 
 
 def plain(text: str) -> str:

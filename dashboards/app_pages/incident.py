@@ -8,7 +8,8 @@ import streamlit as st
 
 from headwater.dashboards import queries, queries_incident, views_graph, views_incident
 from headwater.dashboards.app_pages import frame
-from headwater.dashboards.words import moment, number, plain
+from headwater.dashboards.words import legend, moment, number, plain
+from headwater.streaming import wording
 from headwater.streaming.incidents import LIVE
 from headwater.streaming.records import Incident, Ranked, Series
 from headwater.streaming.store.reader import Reader
@@ -74,10 +75,10 @@ def _pick(incidents: Sequence[Incident]) -> str:
 
 def _card(facts: Facts) -> None:
     incident, ranked = facts.incident, facts.ranked
-    headline, why = views_incident.verdict(incident, ranked)
+    headline, why = views_incident.verdict(incident, facts.rankings)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            for badge in views_incident.badges(incident, facts.late):
+            for badge in views_incident.badges(incident, facts.rankings, facts.late):
                 st.badge(badge.text, color=badge.color, help=badge.help)
         st.header(f":orange[◆] {incident.id} · {plain(headline)}", anchor=False)
         st.markdown(plain(why))
@@ -104,17 +105,14 @@ def _ranking(facts: Facts) -> None:
             services, hide_index=True, alt="Suspected services, first place first",
             column_config={"share": BAR, **dict.fromkeys(("score", "own", "from others", "flow"), BATCHES)},
         )  # fmt: skip
+        st.markdown(legend(wording.SERVICES))
     with st.container(border=True):
         st.subheader("Metrics", anchor=False)
         st.dataframe(
             metrics, hide_index=True, alt="Suspected metrics, first place first",
             column_config={"share": BAR, "by": BY, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
         )  # fmt: skip
-        st.markdown(
-            "*abnormal*: 1 is the one-in-a-hundred event of quiet time · *explained, by*: the share that the graph "
-            "explains by other metrics, and the one that explains most · *walk*: how often a random walk up the "
-            "graph from the symptom ends here."
-        )
+        st.markdown(legend(wording.METRICS))
 
 
 def _convergence(facts: Facts) -> None:
@@ -167,7 +165,7 @@ def _evidence(facts: Facts) -> None:
             st.markdown("No window of raw values was kept with this incident.")
             return
         names = views_incident.shown(incident, ranked, window.columns)[:EVIDENCE]
-        usual = queries_incident.usual(window, incident.onset)
+        usual = queries_incident.usual(ranked)
         roles = views_incident.roles(incident, ranked)
         grid = st.grid(3, min_column_width=300)
         for name in names:
@@ -182,7 +180,7 @@ def _small_chart(facts: Facts, name: str, usual: float | None, role: views_incid
     table = queries.thin(facts.evidence.select("time", name))
     option = views_incident.evidence_chart(table, name, onset=facts.incident.onset, usual=usual, role=role)
     before = number(float("nan") if usual is None else usual, unit)
-    frame.chart(option, f"{title} round the onset; before it, {before}", f"evidence-{name}", 190)
+    frame.chart(option, f"{title} round the onset; usually {before}", f"evidence-{name}", 190)
 
 
 def _rest(facts: Facts) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from headwater.dashboards import queries, views_incident, views_live, views_status
+from headwater.dashboards import queries, views_live, views_status
 from headwater.dashboards.app_pages import frame
 from headwater.dashboards.views_live import Chosen, Overlay
 from headwater.dashboards.words import moment, number, plain
 from headwater.streaming.incidents import LIVE
 from headwater.streaming.records import Incident, Triggered
 from headwater.streaming.store.reader import Reader
+from headwater.streaming.wording import firmness
 
 __all__: list[str] = []
 
@@ -69,8 +70,8 @@ def _open_incidents(live: Sequence[Incident]) -> None:
         if key not in seen:
             seen.add(key)
             st.toast(f"{incident.id} was opened")
-        firmness = views_incident.firmness(incident).lower()
-        cause = f"{firmness} {plain(incident.service)}" if incident.service else "no cause named yet"
+        words = firmness(incident.confidence)
+        cause = f"{words} {plain(incident.service)}" if incident.service else "no cause named yet"
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.badge(incident.state, color="red" if incident.state == "open" else "orange")
             st.markdown(f"**{incident.id}** since {moment(incident.onset)}: {cause}, {incident.rca}.")

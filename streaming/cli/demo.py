@@ -77,9 +77,13 @@ class Story:
         terminal.say(f"  {self._clock(moment)}  {what:<12}{text}")
 
     def _ranked(self, event: "Ranked") -> None:
-        first = f"{event.metrics[0].name} {event.metrics[0].score:.2f}" if event.metrics else "nothing stands out"
+        from headwater.streaming.wording import UNUSUAL, firmness
+
+        first = event.metrics[0] if event.metrics else None
         service = f"{event.services[0].entity} {event.services[0].score:.2f}, " if event.services else ""
-        self._line(event.time, f"batch {event.batch}", f"likely cause {service}{first}  ({event.rca})")
+        named = f"{firmness(event.confidence)} {service}{first.name} {first.score:.2f}" if first else "no cause named"
+        doubt = "" if event.confidence >= 1 else f"; {UNUSUAL}"
+        self._line(event.time, f"batch {event.batch}", f"{named}  ({event.rca}{doubt})")
 
     def _changed(self, event: "Changed") -> None:
         incident = event.incident

@@ -7,7 +7,6 @@ only the worker applies.
 # ruff: noqa: PLC0415  (SQLAlchemy loads when a command runs, not for --help)
 
 import getpass
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -82,33 +81,31 @@ def show_all(
     if not incidents:
         terminal.note("no incident" + (f" is {wanted}" if wanted else " so far"))
         return
-    heads = ["id", "system", "state", "cause is", "cause", "opened", "lasted"]
+    heads = ["id", "system", "state", "cause is", "cause", "onset", "opened after", "lasted from onset"]
     terminal.table(heads, [_line(incident) for incident in incidents])
 
 
 def _line(incident: "Incident") -> tuple[str, ...]:
     end = incident.closed if incident.closed is not None else incident.updated
-    lasted = span(end - incident.onset)
-    cause = incident.cause or "-"
-    return (incident.id, incident.system, incident.state, incident.rca, cause, utc(incident.opened), lasted)
+    times = (utc(incident.onset), span(incident.opened - incident.onset), span(end - incident.onset))
+    return (incident.id, incident.system, incident.state, incident.rca, incident.cause or "-", *times)
 
 
 @app.command(epilog="Example: headwater incidents show INC-7 --json")
 def show(id: Id, system: System = None, store: Store = None, config: Config = None, as_json: Json = False) -> None:  # noqa: A002
     """Show the cause, the path, the ranking, its batches and the timeline of an incident."""
-    from .report import facts, markdown
+    from .report import facts, sections
 
     with opened(store, config) as reader:
         whole = facts(reader, reader.incident(id, system))
     if as_json:
         terminal.say_json(whole)
-    elif sys.stdout.isatty():
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(markdown(whole)))
-    else:
-        terminal.say(markdown(whole), end="")
+        return
+    for place, section in enumerate(sections(whole)):
+        terminal.say("\n" * bool(place) + typer.style(section.title, bold=True))
+        terminal.table(section.heads, section.rows)
+        for column, says in section.legend.items():
+            terminal.say(f"{column}: {says}")
 
 
 @app.command(epilog="Example: headwater incidents export INC-7 --format md --output INC-7.md")

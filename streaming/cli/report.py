@@ -1,8 +1,13 @@
-"""An incident as people and programs read it: one object for JSON, one Markdown text. Reads the store only."""
+"""An incident as people and programs read it: one object for JSON; sections, which become Markdown or plain tables.
 
+Reads the store only.
+"""
+
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headwater.streaming import wording
 from headwater.streaming.records import Changed, Incident, Ranked, ServiceSuspect, Suspect, Triggered
 
 from .terminal import span, utc
@@ -10,12 +15,22 @@ from .terminal import span, utc
 if TYPE_CHECKING:
     from headwater.streaming.store.reader import Reader
 
-__all__ = ["REPORT_VERSION", "facts", "headline", "markdown"]
+__all__ = ["REPORT_VERSION", "Section", "facts", "headline", "markdown", "sections"]
 
 REPORT_VERSION = 1
 """Version of the JSON of `incidents show` and `export`. Fields are only ever added to a version."""
 
 TOP = 10
+CONFIDENCE = "below 1 nothing is unusual, from 2 on a cause is named"
+
+
+class Section(NamedTuple):
+    """A part of the report: a title, a table, and what the columns say that need a word."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    legend: dict[str, str] = {}  # noqa: RUF012  (never written to)
 
 
 def facts(reader: "Reader", incident: Incident, evidence: bool = False) -> dict[str, Any]:
@@ -51,91 +66,117 @@ def facts(reader: "Reader", incident: Incident, evidence: bool = False) -> dict[
 
 
 def headline(incident: Incident) -> str:
-    """Say in one line what the incident's likely cause is, and how sure that is.
+    """Say in one line what the incident's cause is, as firmly as the evidence allows, and how sure that is.
 
     Examples
     --------
     >>> headline(Incident("shop", "INC-7", "open", "converged", 0.0, 5.0, 9.0, cause="db|wait", confidence=2.3))
-    'INC-7 open: likely cause db|wait (converged, margin 0.00, confidence 2.3)'
+    'INC-7 open: likely cause db|wait (converged, margin -, confidence 2.3)'
+    >>> headline(Incident("shop", "INC-8", "open", "provisional", 0.0, 5.0, 9.0, cause="db|wait", confidence=0.3))
+    'INC-8 open: best guess db|wait (provisional, margin -, confidence 0.3: nothing unusual in what is measured)'
     """
     if not incident.cause:
         return f"{incident.id} {incident.state}: no cause named yet"
-    sure = f"{incident.rca}, margin {incident.margin:.2f}, confidence {incident.confidence:.1f}"
-    return f"{incident.id} {incident.state}: likely cause {incident.cause} ({sure})"
+    doubt = "" if incident.confidence >= 1 else f": {wording.UNUSUAL}"
+    sure = f"{incident.rca}, margin {wording.margin(incident.margin)}, confidence {incident.confidence:.1f}{doubt}"
+    return f"{incident.id} {incident.state}: {wording.firmness(incident.confidence)} {incident.cause} ({sure})"
+
+
+def sections(whole: dict[str, Any]) -> list[Section]:
+    """Put what `facts` returned into sections; the first one's title is the headline."""
+    incident: Incident = whole["incident"]
+    rankings: list[Ranked] = whole["rankings"]
+    found = [Section(headline(incident), ("", ""), _summary(incident, rankings, whole["late"]))]
+    if rankings:
+        last = rankings[-1]
+        found += [_services(last.batch, last.services), _metrics(last.batch, last.metrics), _batches(rankings)]
+    return [*found, Section("Timeline", ("time", "what", ""), _timeline(whole["events"]))]
 
 
 def markdown(whole: dict[str, Any]) -> str:
     """Write what `facts` returned as Markdown that also reads well as plain text."""
-    incident: Incident = whole["incident"]
-    rankings: list[Ranked] = whole["rankings"]
-    parts = [f"# {headline(incident)}", _summary(incident, whole["late"])]
-    if rankings:
-        last = rankings[-1]
-        parts += [f"## Suspects after batch {last.batch}", _services(last.services), _metrics(last.metrics)]
-        parts += ["## Batch by batch", _batches(rankings)]
-    parts += ["## Timeline", _timeline(whole["events"])]
+    first, *others = sections(whole)
+    parts = [f"# {_escaped(first.title)}", "\n".join(f"- {_escaped(name)}: {_escaped(v)}" for name, v in first.rows)]
+    for section in others:
+        parts += [f"## {section.title}", _grid(section.heads, section.rows)]
+        parts += ["\n".join(f"- *{column}*: {says}" for column, says in section.legend.items())] * bool(section.legend)
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(incident: Incident, late: bool) -> str:
-    end = utc(incident.closed) if incident.closed else "still open"
+def _escaped(text: str) -> str:
+    r"""Text that Markdown shows as it is.
+
+    >>> print(_escaped("__front__|p50"))
+    \_\_front\_\_\|p50
+    """
+    return re.sub(r"([\\`*_\[\]<|~$])", r"\\\1", text)
+
+
+def _summary(incident: Incident, rankings: Sequence[Ranked], late: bool) -> list[tuple[str, str]]:
+    end = incident.closed if incident.closed is not None else incident.updated
+    stable = next((ranked.batch for ranked in rankings if ranked.rca == "converged"), None)
+    changed = ", ".join([*incident.changed[:TOP], *["…"] * (len(incident.changed) > TOP)])
     lines = [
-        f"- system: {incident.system}; service: {incident.service or '-'}",
-        f"- onset: {utc(incident.onset)}; opened {span(incident.opened - incident.onset)} after it; closed: {end}",
-        f"- path: {' → '.join(incident.path) or '-'}",
-        f"- walk starts at: {incident.kpi or 'the joint anomaly (no KPI is configured)'}",
-        f"- changed metrics: {len(incident.changed)}: {', '.join(incident.changed[:TOP]) or '-'}",
-        "- confidence: below 1 nothing is unusual, from 2 on a cause is named",
+        ("system", incident.system),
+        ("service", incident.service or "-"),
+        ("onset", utc(incident.onset)),
+        ("opened", f"{utc(incident.opened)}, {span(incident.opened - incident.onset)} after the onset"),
+        ("closed", utc(incident.closed) if incident.closed is not None else "still open"),
+        ("lasted", f"{span(end - incident.onset)} from the onset" + ", so far" * (incident.closed is None)),
+        ("path", " → ".join(incident.path) or "-"),
+        ("walk starts at", incident.kpi or "the joint anomaly (no KPI is configured)"),
+        ("changed metrics", f"{len(incident.changed)}: {changed or '-'}"),
+        ("confidence", f"{incident.confidence:.1f}; {CONFIDENCE}"),
     ]
-    return "\n".join([*lines, "- found in a backlog, not live"] if late else lines)
+    if incident.rca == "converged" and stable is not None:
+        lines.append(("ranking", wording.still(stable, rankings[-1].similarity)))
+    return [*lines, ("found", "in a backlog, not live")] if late else lines
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up; the bars of ``entity|metric`` are escaped."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [heads, *rows]]
+    """A Markdown table whose columns line up."""
+    cells = [[_escaped(cell) for cell in row] for row in [heads, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
 
 
-def _services(services: Sequence[ServiceSuspect]) -> str:
+def _services(batch: int, services: Sequence[ServiceSuspect]) -> Section:
     rows = [
         (str(i), s.entity, f"{s.score:.3g}", s.metric, f"{s.internal:.3g}", f"{s.external:.3g}", f"{s.flow:.3g}")
         for i, s in enumerate(services[:TOP], 1)
     ]
-    return _grid(["", "service", "score", "first metric", "internal", "external", "flow"], rows)
+    heads = ["", "service", "score", "first metric", *wording.SERVICES]
+    return Section(f"Services after batch {batch}", heads, rows, wording.SERVICES)
 
 
-def _metrics(metrics: Sequence[Suspect]) -> str:
-    rows = [
-        (str(i), m.name, f"{m.score:.3g}", f"{m.abnormal:.3g}", f"{m.usual:.4g} → {m.value:.4g}", _explained(m))
-        for i, m in enumerate(metrics[:TOP], 1)
-    ]
-    return _grid(["", "metric", "score", "abnormal", "usual → now", "explained"], rows)
+def _metrics(batch: int, metrics: Sequence[Suspect]) -> Section:
+    rows = []
+    for i, m in enumerate(metrics[:TOP], 1):
+        level, explained = f"{m.usual:.4g} → {m.value:.4g}", f"{m.explained:.0%}" + f" by {m.by}" * bool(m.by)
+        rows.append((str(i), m.name, f"{m.score:.3g}", level, f"{m.abnormal:.3g}", explained, f"{m.walk:.2f}"))
+    heads = ["", "metric", "score", "usual → now", *wording.METRICS]
+    return Section(f"Metrics after batch {batch}", heads, rows, wording.METRICS)
 
 
-def _explained(suspect: Suspect) -> str:
-    by = f" by {suspect.by}" if suspect.by else ""
-    return f"{suspect.explained:.0%}{by}"
-
-
-def _batches(rankings: Sequence[Ranked]) -> str:
+def _batches(rankings: Sequence[Ranked]) -> Section:
     rows = []
     for ranked in rankings:
         first = ranked.services[0] if ranked.services else None
         named = (first.entity, f"{first.score:.3g}") if first else ("-", "-")
         alike = (f"{ranked.similarity:.2f}", f"{ranked.graph_similarity:.2f}")
         rows.append((str(ranked.batch), utc(ranked.time), *named, *alike, ranked.rca))
-    return _grid(["batch", "time", "first service", "score", "list like before", "graph like before", "cause"], rows)
+    heads = ["batch", "time", "first service", "score", "list like before", "graph like before", "cause"]
+    return Section("Batch by batch", heads, rows)
 
 
-def _timeline(events: Sequence[dict[str, Any]]) -> str:
+def _timeline(events: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
     lines = []
     for event in events:
         if event["type"] == Triggered.__name__.lower():
             metrics = ", ".join(name for name, _ in event["metrics"][:3])
-            lines.append(f"- {utc(event['time'])} trigger on the {event['channel']} channel: {metrics}")
+            lines.append((utc(event["time"]), "trigger", f"{event['channel']} channel: {metrics}"))
         elif event["type"] == Changed.__name__.lower() and event["action"] != "ranked":
-            told = f" by {event['by']}" * bool(event["by"]) + f": {event['note']}" * bool(event["note"])
-            lines.append(f"- {utc(event['time'])} {event['action']}{told}")
-    return "\n".join(lines) or "- nothing is recorded"
+            told = [f"by {event['by']}"] * bool(event["by"]) + [event["note"]] * bool(event["note"])
+            lines.append((utc(event["time"]), event["action"], ": ".join(told)))
+    return lines or [("-", "nothing is recorded", "")]

@@ -176,10 +176,14 @@ def test_evidence_is_the_window_that_was_kept(reader: Reader) -> None:
     assert window.columns == ["time", *story.NAMES]
     np.testing.assert_array_equal(window.drop("time").to_numpy(), story.evidence().values)
     assert queries_incident.evidence(reader, story.SYSTEM, "INC-1").is_empty()
-    usual = queries_incident.usual(window, story.ONSET)
-    quiet = story.evidence().values[:300, story.NAMES.index(story.PATH[0])]
-    assert usual[story.PATH[0]] == pytest.approx(float(np.median(quiet)), rel=1e-6)
-    assert queries_incident.usual(window, story.START) == {}
+
+
+def test_usual_is_what_the_ranking_says_and_nothing_else(reader: Reader) -> None:
+    ranked = reader.rankings(story.SYSTEM, "INC-2")[-1]
+    first = msgspec.structs.replace(ranked.metrics[0], usual=float("nan"))
+    ranked = msgspec.structs.replace(ranked, metrics=(first, *ranked.metrics[1:]))
+    assert queries_incident.usual(ranked) == {m.name: m.usual for m in ranked.metrics[1:]}
+    assert queries_incident.usual(None) == {}
 
 
 def test_edges_are_listed_by_strength(reader: Reader) -> None:

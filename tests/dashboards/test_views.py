@@ -137,14 +137,30 @@ def test_why_names_the_distance_and_the_last_reason(reader: Reader) -> None:
 @pytest.mark.parametrize(("confidence", "words"), [(0.4, "Best guess"), (1.2, "Weak suspicion"), (2.0, "Likely cause")])
 def test_the_card_names_a_cause_only_as_firmly_as_the_evidence(reader: Reader, confidence: float, words: str) -> None:
     incident, ranked = newest(reader)
-    headline, why = views_incident.verdict(msgspec.structs.replace(incident, confidence=confidence), ranked)
+    headline, why = views_incident.verdict(msgspec.structs.replace(incident, confidence=confidence), [ranked])
     assert headline == f"{words}: vllm-a"
     assert "vllm-a · kv_cache_usage is 0.971, usually 0.42" in why
-    assert ("nobody's fault" in why) is (confidence < 1)
+    assert ("nothing unusual in what is measured, so this may be nobody's fault" in why) is (confidence < 1)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "said"),
+    [
+        (0.91, "The ranking and the graph have stopped changing."),
+        (0.26, "It was stable at batch 8; it has moved since (agreement 0.26)."),
+    ],
+)
+def test_a_ranking_that_moved_after_it_settled_is_not_called_stable(
+    reader: Reader, agreement: float, said: str
+) -> None:
+    incident, rankings = reader.incident("INC-2"), reader.rankings(story.SYSTEM, "INC-2")
+    rankings[-1] = msgspec.structs.replace(rankings[-1], similarity=agreement)
+    assert views_incident.verdict(incident, rankings)[1].endswith(said)
+    assert views_incident.badges(incident, rankings, late=False)[1].help == said
 
 
 def test_before_the_first_ranking_no_cause_is_named() -> None:
-    headline, why = views_incident.verdict(story.incident(0), None)
+    headline, why = views_incident.verdict(story.incident(0), [])
     assert headline == "No cause named yet"
     assert "no ranking yet" in why
     assert views_incident.chips(story.incident(0), None) == []
@@ -162,9 +178,9 @@ def test_facts_are_the_incident_s(reader: Reader) -> None:
 
 
 def test_life_and_cause_have_a_badge_each(reader: Reader) -> None:
-    incident, _ = newest(reader)
-    assert [b.text for b in views_incident.badges(incident, late=False)] == ["open", "converged"]
-    assert views_incident.badges(incident, late=True)[-1].text == "found late"
+    incident, ranked = newest(reader)
+    assert [b.text for b in views_incident.badges(incident, [ranked], late=False)] == ["open", "converged"]
+    assert views_incident.badges(incident, [ranked], late=True)[-1].text == "found late"
 
 
 def test_chips_run_from_the_cause_to_the_symptom(reader: Reader) -> None:
@@ -204,6 +220,16 @@ def test_roles_in_the_graph_have_a_shape_and_a_word_of_their_own(reader: Reader)
     assert "SYMPTOM" in nodes[story.PATH[-1]]["label"]["formatter"]
     assert nodes["gateway|errors"]["symbolSize"] < nodes[story.PATH[1]]["symbolSize"]
     assert series["layout"] == "none"
+
+
+def test_on_a_telephone_the_graph_fills_the_height_and_only_names_with_a_part_are_written(reader: Reader) -> None:
+    drawing = graph(reader)
+    (narrow,) = drawing.option["media"][1]["option"]["series"]
+    (wide,) = drawing.option["baseOption"]["series"]
+    assert narrow["preserveAspect"] is False
+    assert {n["name"] for n in narrow["data"] if n["label"]["show"]} == set(story.PATH)
+    turned = {n["name"]: (n["y"], n["x"]) for n in narrow["data"]}
+    assert turned == {n["name"]: (n["x"], n["y"]) for n in wide["data"]}
 
 
 def test_the_graph_hides_what_is_far_from_the_path_until_asked(reader: Reader) -> None:

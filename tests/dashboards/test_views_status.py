@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from headwater.dashboards import views_status
 from headwater.streaming import build
 from headwater.streaming.heartbeat import Heartbeat
@@ -36,6 +38,13 @@ def test_a_stopped_worker_is_not_an_alarm_and_none_at_all_names_the_command() ->
     tone, text = views_status.silence({}, NOW) or ("", "")
     assert tone == "warn"
     assert "headwater run" in text
+
+
+@pytest.mark.parametrize(("source", "named"), [("localhost:9092/metrics", True), ("file", False)])
+def test_only_a_worker_on_kafka_is_started_again_with_run(source: str, named: bool) -> None:
+    for worker in ({"state": "stopped", "source": source}, {"state": "running", "source": source}):
+        _, text = views_status.silence(status(worker=(worker, 0.0)), NOW) or ("", "")
+        assert ("headwater run" in text) is named
 
 
 def test_learning_counts_in_minutes() -> None:

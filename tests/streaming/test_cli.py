@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -25,11 +24,8 @@ from headwater.streaming.cli import config as cli_config
 from headwater.streaming.cli import dashboard as cli_dashboard
 from headwater.streaming.cli import run as cli_run
 from headwater.streaming.errors import BrokenInvariant, BrokerError, HeadwaterError, InputError, StoreFull
-from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, ServiceSuspect, Suspect, Triggered
 from headwater.streaming.runner import Summary
-from headwater.streaming.settings import Settings, load, sections
-from headwater.streaming.store.batch import Answer, Batch
-from headwater.streaming.store.writer import Store
+from headwater.streaming.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 HEAVY = (
@@ -179,17 +175,6 @@ def test_a_reader_that_has_had_enough_is_no_failure() -> None:
 # ── config ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_template_holds_the_defaults(hw: Run, tmp_path: Path) -> None:
-    assert hw("config", "init")[0] == 0
-    lines = (tmp_path / "headwater.toml").read_text().splitlines()
-    assert load().model_dump() == Settings().model_dump(), "commented out, it changes nothing"
-    active = [line.removeprefix("# ") for line in lines if re.match(r"\[|# \w+ = (?!\.\.\.)", line)]
-    values = [field.default for section in sections().values() for field in section.model_fields.values()]
-    assert len(active) == len(sections()) + sum(value is not None for value in values)
-    Path("active.toml").write_text("\n".join(active))
-    assert load(Path("active.toml")).model_dump() == Settings().model_dump()
-
-
 def test_config_init_replaces_nothing(hw: Run) -> None:
     Path("headwater.toml").write_text("[source]\ntopic = 'mine'\n")
     code, _, err = hw("config", "init")
@@ -225,144 +210,6 @@ def test_config_validate(hw: Run) -> None:
 def test_toml_has_no_none() -> None:
     assert cli_config.toml(None) == ""
     assert cli_config.toml({"a b": ("x",)}) == '{"a b" = ["x"]}'
-
-
-# ── incidents ───────────────────────────────────────────────────────────────────────────────────────────────
-
-OPEN = Incident(
-    "shop", "INC-1", "open", "converged", onset=TIME, opened=TIME + 12, updated=TIME + 60, kpi="gw|p95",
-    cause="db|wait", service="db", margin=0.5, confidence=2.3, batches=2,
-    changed=("db|wait", "gw|p95"), path=("db|wait", "gw|p95"),
-)  # fmt: skip
-OLD = Incident("shop", "INC-0", "resolved", "inconclusive", TIME - 900, TIME - 890, TIME - 600, closed=TIME - 600)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/shop.db"
-    metric = Suspect("db", "wait", 3.0, 4.0, explained=0.25, by="db|cpu", value=2.0, usual=float("nan"))
-    service = ServiceSuspect("db", 3.0, "wait", 2.0, 1.0, 1.0)
-    ranked = [
-        Ranked("shop", TIME + 20 * b, 1, "INC-1", b, (metric,), (service,), (), OPEN.path, 0.9, 0.8, "converged", 2.3)
-        for b in (1, 2)
-    ]
-    events = [
-        Triggered("shop", TIME + 10, 0, TIME, "metric", 9.0, (("db|wait", 0.9),), incident="INC-1"),
-        Changed("shop", TIME - 600, 0, "resolved", OLD),
-        *ranked,
-        Changed("shop", TIME + 60, 0, "converged", OPEN, by="ann", note="looking"),
-    ]
-    window = EvidenceWindow("shop", "INC-1", ("db|wait",), *(as_array(v) for v in ([TIME], [[1.5]])))
-    with Store(url) as writer:
-        writer.commit(Batch(events=events, evidence=[window]))
-    return url
-
-
-def as_array(values: Any) -> Any:
-    import numpy as np
-
-    return np.array(values, np.float32 if isinstance(values[0], list) else np.float64)
-
-
-def test_incidents_list(hw: Run, store: str) -> None:
-    code, out, err = hw("incidents", "list", "--store", store)
-    assert (code, err) == (0, "")
-    rows = [re.split(r"  +", line) for line in out.splitlines()]
-    assert rows[0] == ["id", "system", "state", "cause is", "cause", "opened", "lasted"]
-    assert rows[1] == ["INC-1", "shop", "open", "converged", "db|wait", "2023-11-14 22:13:32Z", "1 min 0 s"]
-    assert rows[2][0] == "INC-0"
-    found = json.loads(hw("incidents", "list", "--store", store, "--state", "resolved", "--json")[1])
-    assert [(row["id"], row["closed"]) for row in found] == [("INC-0", TIME - 600)]
-    _, out, err = hw("incidents", "list", "--store", store, "--state", "dismissed")
-    assert (out, err) == ("", "no incident is dismissed\n")
-    assert json.loads(hw("incidents", "list", "--store", store, "--state", "dismissed", "--json")[1]) == []
-
-
-def test_incidents_show_and_export_tell_the_same(hw: Run, store: str) -> None:
-    shown = json.loads(hw("incidents", "show", "INC-1", "--store", store, "--json")[1])
-    assert list(shown) == ["schema", "incident", "late", "rankings", "events"]
-    assert (shown["schema"], shown["late"], shown["incident"]["cause"]) == (1, False, "db|wait")
-    assert [ranked["batch"] for ranked in shown["rankings"]] == [1, 2]
-    assert shown["rankings"][0]["metrics"][0]["usual"] is None, "NaN has no JSON"
-    assert [event["type"] for event in shown["events"]] == ["triggered", "changed"]
-    exported = json.loads(hw("incidents", "export", "INC-1", "--store", store)[1])
-    assert exported.pop("evidence") == {"names": ["db|wait"], "times": [TIME], "values": [[1.5]]}
-    assert exported == shown
-
-
-def test_incidents_markdown(hw: Run, store: str, tmp_path: Path) -> None:
-    code, out, _ = hw("incidents", "show", "INC-1", "--store", store)
-    assert code == 0
-    assert out.startswith("# INC-1 open: likely cause db|wait (converged, margin 0.50, confidence 2.3)\n")
-    assert "- path: db|wait → gw|p95" in out
-    assert r"| 1 | db\|wait | 3     | 4        | nan → 2     | 25% by db\|cpu |" in out
-    assert "- 2023-11-14 22:14:20Z converged by ann: looking" in out
-    assert hw("incidents", "export", "INC-1", "--store", store, "--format", "md", "-o", "a.md")[:2] == (0, "")
-    assert (tmp_path / "a.md").read_text() == out
-    assert hw("incidents", "export", "INC-1", "--store", store, "-o", "gone/a.md")[0] == 2
-
-
-def test_unknown_incidents_and_missing_stores(hw: Run, store: str) -> None:
-    code, _, err = hw("incidents", "show", "INC-11", "--store", store)
-    assert code == 1
-    assert "did you mean 'INC-1'" in err
-    code, out, err = hw("incidents", "list", "--store", "gone.db")
-    assert (code, out) == (3, "")
-    assert len(err.splitlines()) == 3
-    assert not Path("gone.db").exists()
-
-
-@pytest.mark.parametrize(("verb", "kind"), [("ack", "acknowledge"), ("resolve", "resolve"), ("dismiss", "dismiss")])
-def test_commands_wait_when_no_worker_runs(hw: Run, store: str, verb: str, kind: str) -> None:
-    code, out, _ = hw("incidents", verb, "INC-1", "--by", "ann", "--note", "hm", "--store", store)
-    assert code == 0
-    assert out == "waiting: no worker is running on this store; it will be applied when one starts\n"
-    with Store(store) as writer:
-        (command,) = writer.waiting_commands()
-    assert (command.system, command.kind, command.incident, command.by, command.note) == (
-        "shop",
-        kind,
-        "INC-1",
-        "ann",
-        "hm",
-    )
-
-
-@pytest.mark.parametrize(
-    ("state", "code", "out", "err"),
-    [
-        ("applied", 0, "what\nwhy\nmend\n", ""),
-        ("refused", 1, "", "error: the worker refused: what\n  why: why\n  fix: mend\n"),
-    ],
-)
-def test_commands_tell_what_the_worker_answered(hw: Run, store: str, state: str, code: int, out: str, err: str) -> None:
-    ready, over = threading.Event(), threading.Event()
-
-    def work() -> None:
-        with Store(store) as writer:
-            ready.set()
-            while not over.wait(0.01):
-                answers = [Answer(command.id, state, "what\nwhy\nmend", None) for command in writer.waiting_commands()]
-                if answers:
-                    writer.commit(Batch(answers=answers))
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        assert ready.wait(10)
-        found = hw("incidents", "ack", "INC-1", "--store", store)
-    finally:
-        over.set()
-        worker.join()
-    assert found[:2] == (code, out)
-    assert found[2].startswith(err)
-
-
-def test_a_busy_worker_is_not_waited_for_longer_than_said(hw: Run, store: str) -> None:
-    with Store(store):
-        code, out, _ = hw("incidents", "ack", "INC-1", "--store", store, "--wait", "0")
-    assert code == 0
-    assert out.startswith("waiting: the worker has not come to it yet")
 
 
 # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -487,7 +334,8 @@ def test_replay_reads_stdin() -> None:
 def test_replay_passes_flags_on(hw: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def run(source: Any, *_: object, settings: Settings, baseline: Any, **__: object) -> Summary:
+    def run(source: Any, _: object, store: Store, *__: object, settings: Settings, baseline: Any, **___: object) -> Any:
+        store.commit(Batch(events=[Changed("shop", TIME, OPEN, "opened")]))
         seen.update(settings=settings, step=source.step, quiet=sum(len(block) for block in baseline))
         return Summary(True, 40, 40, 1, 0, 0, ())
 
