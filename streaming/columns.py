@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import get_args
 
 from .records import Direction, Kind
 
-__all__ = ["Columns", "direction_of", "is_counter", "kpi_pattern", "prometheus_kind", "split"]
+__all__ = ["Columns", "direction_of", "is_counter", "kpi_pattern", "misspelt", "prometheus_kind", "split"]
 
 _UP = ("latency", "duration", "error", "fail", "queue", "wait", "unavailable")
 _DOWN = ("success", "available", "throughput")
+_NEARLY = 0.7  # "upp", "UP", "dwon" and "bot" are nearer to a direction, "window" and "group" are not
 _TOTALS = ("_total", "_count", "_sum", "_bucket")
 
 
@@ -54,6 +56,22 @@ def kpi_pattern(text: str) -> tuple[str, Direction | None]:
         if (pattern := text.removesuffix(f" {direction}")) != text:
             return pattern.rstrip(), direction
     return text, None
+
+
+def misspelt(text: str) -> Direction | None:
+    """Return the direction that the last word of a KPI setting is nearly, if it is none; names may hold spaces.
+
+    Examples
+    --------
+    >>> misspelt("cart|cpu upp"), misspelt("cart|cpu up"), misspelt("cart|free space"), misspelt("cart|upp")
+    ('up', None, None, None)
+    """
+    pattern, direction = kpi_pattern(text)
+    rest, _, word = pattern.rpartition(" ")
+    if direction is not None or not rest.strip():
+        return None
+    close = get_close_matches(word.lower(), get_args(Direction), n=1, cutoff=_NEARLY)
+    return next((known for known in get_args(Direction) if known in close), None)
 
 
 def direction_of(name: str, kpi: Iterable[str] = ()) -> Direction:

@@ -31,7 +31,7 @@ from .source import Source
 from .store.reader import Reader
 from .store.writer import worker_running
 
-__all__ = ["Finding", "broker", "failed", "installation", "lines", "recording", "store", "topic"]
+__all__ = ["Finding", "broker", "failed", "installation", "kpis", "lines", "recording", "store", "topic"]
 
 PACKAGES = (
     "kafka-python", "msgspec", "networkx", "numba", "numpy", "polars", "pydantic-settings",
@@ -100,7 +100,18 @@ def broker(settings: Settings) -> tuple[list[Finding], dict[str, Any] | None]:
     found = [Finding("broker", True, f"{where}: {count} partitions, {seen['records']} records looked at")]
     if seen["records"] and not seen["metrics"]:
         found.append(Finding("topic", False, "no record can be used", "see docs/formats.md, or set [source] format", 2))
-    return found, seen
+    return found + kpis(seen), seen
+
+
+def kpis(seen: dict[str, Any]) -> list[Finding]:
+    """Find the KPI patterns that match nothing of what `recording` or `topic` returned: those would gate nothing."""
+    count = len(seen["metrics"])
+    fix = "compare it with the metrics below; * and ? stand for any text, and up, down or both may follow"
+    return [
+        Finding("kpi", False, f"{pattern!r} matches none of the {count} metrics that were looked at", fix, 2)
+        for pattern, names in seen["kpi"].items()
+        if count and not names
+    ]
 
 
 def recording(settings: Settings, described: Description) -> dict[str, Any]:

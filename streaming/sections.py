@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from .columns import misspelt
 from .durations import moment, seconds, size
 from .errors import SettingsError
 
@@ -58,7 +59,21 @@ class SystemSection(Section):
     kpi: Texts = key(
         (), "patterns on entity|metric; the bad direction may follow: 'gateway|ttft_* up' (up, down, both)"
     )
-    step: Duration | None = key(None, "length of one row; none: found from the data of a file, 1s for kafka", gt=0)
+    step: Duration | None = key(
+        None, "length of one row; none: found from the data of a file, 1s for kafka", gt=0, examples=["60s"]
+    )
+
+    @field_validator("kpi")
+    @classmethod
+    def _kpi(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if meant := misspelt(text):
+                word = text.split()[-1]
+                raise ValueError(
+                    f"{text!r} ends with {word!r}: did you mean {meant!r}? A metric that is so named needs a direction"
+                    f" after it: '{text} {meant}'"
+                )
+        return value
 
 
 class SourceSection(Section):
@@ -72,11 +87,13 @@ class SourceSection(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = key(
         "PLAINTEXT", "as the broker says"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = key(None, "with a SASL protocol")
-    username: str | None = key(None, "name for SASL")
-    password: SecretStr | None = key(None, "better in HEADWATER_SOURCE__PASSWORD or in password_file")
-    password_file: Path | None = key(None, "file that holds the password")
-    ca_file: Path | None = key(None, "certificates to trust instead of the system's")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = key(
+        None, "with a SASL protocol", examples=["SCRAM-SHA-512"]
+    )
+    username: str | None = key(None, "name for SASL", examples=["headwater"])
+    password: SecretStr | None = key(None, "better in HEADWATER_SOURCE__PASSWORD or in password_file", examples=[""])
+    password_file: Path | None = key(None, "file that holds the password", examples=["/run/secrets/kafka"])
+    ca_file: Path | None = key(None, "certificates to trust instead of the system's", examples=["/etc/ssl/kafka.pem"])
     max_poll_records: int = key(5000, "records fetched at once; results do not depend on it", ge=1)
     idle_after: Duration = key(
         "5s", "a partition that is read to its end and silent for so long is not waited for", gt=0
@@ -124,7 +141,7 @@ class ColumnsSection(Section):
     )
     mapping: dict[str, str] = key({}, "column = 'entity|metric', for names that no pattern reads")
     counters: Texts = key((), "patterns on entity|metric of growing totals, which are read as rates per second")
-    time: str | None = key(None, "the time column; none: found")
+    time: str | None = key(None, "the time column; none: found", examples=["timestamp"])
     entity_labels: Texts = key(
         ("pod", "service", "instance", "job"),
         "labels of a Prometheus series that name its entity; the first one present",
@@ -149,7 +166,9 @@ class ColumnsSection(Section):
 class AlignSection(Section):
     """How samples become rows."""
 
-    lateness: Duration | None = key(None, "how long a row waits for late samples; none: 0s for files, 5s for kafka")
+    lateness: Duration | None = key(
+        None, "how long a row waits for late samples; none: 0s for files, 5s for kafka", examples=["5s"]
+    )
     staleness: float = key(2.5, "a sample counts for so many of its own intervals, then the value is missing", ge=1)
     max_columns: int = key(2000, "metrics kept per system; what exceeds it is counted and named", ge=1, le=100_000)
     max_systems: int = key(64, "systems watched by one worker; what exceeds it is counted and named", ge=1, le=10_000)
@@ -161,7 +180,7 @@ class DetectorSection(Section):
     base: Duration = key("10m", "length of normal time to learn from", gt=0)
     base_rows: int = key(240, "at least so many rows of it", ge=30)
     window: int = key(10, "rows in one trajectory window of the subspace model", ge=2)
-    rank: int | None = key(None, "dimensions of the signal subspace; none: chosen from the data", ge=1)
+    rank: int | None = key(None, "dimensions of the signal subspace; none: chosen from the data", ge=1, examples=[3])
     false_alarms_per_day: float = key(1.0, "triggers accepted in quiet time", gt=0)
 
 
@@ -204,9 +223,11 @@ class TopologySection(Section):
 class BaselineSection(Section):
     """A recording of quiet time to learn from before the stream is read."""
 
-    path: Path | None = key(None, "a file like those `replay` reads; none: for `replay` the file that it plays")
-    start: str | None = key(None, "its quiet part starts here; none: its first row")
-    end: str | None = key(None, "and ends here; none: its last row")
+    path: Path | None = key(
+        None, "a file like those `replay` reads; none: for `replay` the file that it plays", examples=["quiet.csv"]
+    )
+    start: str | None = key(None, "its quiet part starts here; none: its first row", examples=["08:10"])
+    end: str | None = key(None, "and ends here; none: its last row", examples=["09:40"])
 
     @field_validator("start", "end")
     @classmethod

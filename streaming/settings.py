@@ -35,6 +35,19 @@ from .sections import (
 __all__ = ["Settings", "find", "load", "sources"]
 
 PREFIX = "HEADWATER_"
+FLAGS = {
+    "source.bootstrap_servers": "--bootstrap",
+    "source.topic": "--topic",
+    "source.start": "--from",
+    "columns.time": "--time",
+    "system.step": "--step",
+    "system.kpi": "--kpi",
+    "system.name": "--system",
+    "baseline.path": "--baseline-file",
+    "baseline.start": "--baseline",
+    "baseline.end": "--baseline",
+    "store.url": "--store",
+}
 Tree = dict[str, dict[str, Any]]
 
 
@@ -195,7 +208,8 @@ def explained(errors: list[ErrorDetails], origins: Mapping[str, str]) -> Setting
         return SettingsError(f"[{section}]: there is no such section", origin_of(origins, section), mend)
     name = rest[0] if rest else ""
     fields = known[section].model_fields
-    mend = "headwater config show prints every value and where it came from"
+    meaning = f"{name} is: {fields[name].description}; more" if name in fields else "keys and meanings"
+    mend = f"{meaning} in docs/configuration.md, [{section}]"
     if first["type"] == "extra_forbidden":
         mend = nearest(name, fields) or f"keys of [{section}]: {', '.join(fields)}"
         return SettingsError(f"[{section}] {name}: there is no such key", origin_of(origins, f"{section}.{name}"), mend)
@@ -207,7 +221,7 @@ def explained(errors: list[ErrorDetails], origins: Mapping[str, str]) -> Setting
 def origin_of(origins: Mapping[str, str], key: str) -> str:
     """Say where a key came from."""
     origin = origins.get(key) or next((o for k, o in origins.items() if k.startswith(f"{key.rstrip('.')}.")), "default")
-    return f"it comes from {origin}"
+    return f"it comes from {FLAGS.get(key, origin) if origin == 'flag' else origin}"
 
 
 def complaint(error: ErrorDetails, secret: bool) -> str:

@@ -4,6 +4,7 @@ Each group of commands lives in its own ``cli_*`` file. Those import what is lig
 SQLAlchemy, Kafka and Streamlit load when a command needs them, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 import traceback
 from typing import Annotated
@@ -29,12 +30,14 @@ EXIT_CODES = (
     "4 incident found (with --exit-code) · 70 a defect of headwater · 130 Ctrl-C"
 )
 
+ON_TERMINAL = sys.stdout.isatty() and sys.stderr.isatty()  # help and usage errors are plain text elsewhere
+
 app = typer.Typer(
     name="headwater",
     help="Find the source of a failure upstream, while the failure is still running.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="rich" if ON_TERMINAL else None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -57,8 +60,11 @@ def _options(
 
 def command(panel: str, function: object, *examples: str, name: str | None = None) -> None:
     """Register a command with its examples."""
-    epilog = "Examples: " + "   ·   ".join(f"[bold]{example}[/bold]" for example in examples)
-    app.command(name, rich_help_panel=panel, epilog=f"{epilog}\n\n{EXIT_CODES}")(function)  # type: ignore[type-var]
+    if ON_TERMINAL:
+        shown = "Examples: " + "   ·   ".join(f"[bold]{example}[/bold]" for example in examples)
+    else:
+        shown = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])  # \b: lines stay as they are
+    app.command(name, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODES}")(function)  # type: ignore[type-var]
 
 
 TRY, RUN, LOOK = "Try it", "Run", "Look"
@@ -73,7 +79,7 @@ app.add_typer(cli_config.app, name="config", rich_help_panel=RUN, epilog=EXIT_CO
 
 
 def invoke(arguments: list[str]) -> int:
-    """Run one command and return its exit code; errors are written to stderr, three lines each.
+    """Run one command and return its exit code; errors are written to stderr: what happened, why, what to do.
 
     Parameters
     ----------
@@ -84,6 +90,9 @@ def invoke(arguments: list[str]) -> int:
     try:
         app([argument for argument in arguments if argument != "--debug"], prog_name="headwater")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # the reader of --help has had enough, which Typer calls 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 0
         return int(end.code or 0)
     except KeyboardInterrupt:
         return 130

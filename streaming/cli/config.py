@@ -4,7 +4,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,17 +13,21 @@ from headwater.streaming.errors import InputError
 from . import terminal
 from .options import Config, Json, settings
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
 __all__ = ["app", "template"]
 
 app = typer.Typer(help="Write, show and check the settings.", no_args_is_help=True)
 
 HEADER = """\
-# Settings of headwater. Every line is a default: take away the '#' to change it.
-# A flag wins over the environment (HEADWATER_SECTION__KEY), which wins over this file.
+## Settings of headwater. Take away the '# ' before a key to change it. The value shown is the default;
+## where the meaning begins with "(an example)" there is none.
+## A flag wins over the environment (HEADWATER_SECTION__KEY), which wins over this file.
 """
 
 
-@app.command()
+@app.command(epilog="Example: headwater config init headwater.toml")
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("headwater.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace it if it exists.")] = False,
@@ -40,7 +44,7 @@ def init(
     terminal.note(f"wrote {path}; check it with: headwater config validate --config {path}")
 
 
-@app.command()
+@app.command(epilog="Example: headwater config show --json")
 def show(config: Config = None, as_json: Json = False) -> None:
     """Show every value and where it came from. Secrets are masked."""
     from headwater.streaming.settings import sources
@@ -55,13 +59,18 @@ def show(config: Config = None, as_json: Json = False) -> None:
     terminal.table(["key", "value", "from"], [(name, toml(value) or "-", came[name]) for name, value in rows])
 
 
-@app.command()
+@app.command(epilog="Example: headwater config validate --config headwater.toml")
 def validate(config: Config = None) -> None:
-    """Check the settings file and the environment; exit 2 and name the key if something is wrong."""
+    """Check the settings file and the environment; exit 2 and name what is wrong, or does not go together."""
+    from headwater.streaming import build
     from headwater.streaming.settings import find
 
-    settings(config).source.secret()
+    loaded = settings(config)
+    loaded.source.secret()
+    made = build.monitor(loaded)
     terminal.say(f"ok: {find(config) or 'no settings file, defaults and environment only'}")
+    if loaded.system.step is None:
+        terminal.note(f"checked for rows of {terminal.span(made.config.step)}; a recording may have others, see doctor")
 
 
 def template() -> str:
@@ -71,11 +80,18 @@ def template() -> str:
     lines = [HEADER]
     for name, section in sections().items():
         lines.append(f"[{name}]  # {section.__doc__}")
-        for key, field in section.model_fields.items():
-            value = toml(field.default)
-            lines.append(f"# {key} = {value or '...'}{' ' * max(1, 30 - len(key) - len(value))}# {field.description}")
+        pairs = [written(key, field) for key, field in section.model_fields.items()]
+        width = max(len(pair) for pair, _ in pairs)
+        lines += [f"# {pair:<{width}}  # {meaning}" for pair, meaning in pairs]
         lines.append("")
     return "\n".join(lines)
+
+
+def written(key: str, field: "FieldInfo") -> tuple[str, str]:
+    """Return ``key = value`` and the meaning; TOML has no None, so that a key without a default shows an example."""
+    if field.default is None:
+        return f"{key} = {toml((field.examples or [''])[0])}", f"(an example) {field.description}"
+    return f"{key} = {toml(field.default)}", str(field.description)
 
 
 def toml(value: Any) -> str:

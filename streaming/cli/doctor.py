@@ -65,13 +65,14 @@ def doctor(
 def _input(loaded: "Settings", file: Path | None, kafka: bool) -> tuple[list["Finding"], dict[str, Any] | None]:
     """Look at a file, or at a topic, or at neither."""
     from headwater.streaming import inputs
-    from headwater.streaming.doctor import Finding, broker, failed, recording
+    from headwater.streaming.doctor import Finding, broker, failed, kpis, recording
 
     if file is None:
         return broker(loaded) if kafka else ([], None)
     try:
         with closing(inputs.replay_source(loaded, file)) as source:
-            return [Finding("file", True, str(file))], recording(loaded, source.describe())
+            seen = recording(loaded, source.describe())
+            return [Finding("file", True, str(file)), *kpis(seen)], seen
     except HeadwaterError as error:
         return [failed("file", error)], None
 

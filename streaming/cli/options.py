@@ -19,7 +19,7 @@ Config = Annotated[
     ),
 ]
 Store = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="sqlite:///PATH, or a path. [env: HEADWATER_STORE]")
+    str | None, typer.Option("--store", metavar="URL", help="sqlite:///PATH, or a path. Else $HEADWATER_STORE.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 System = Annotated[str | None, typer.Option("--system", help="Key of the monitored system.")]

@@ -107,6 +107,13 @@ def test_a_topic_of_rubbish_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.ok, found.code) == (False, 2)
 
 
+def test_a_kpi_that_matches_nothing_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "kafka_source", lambda _: Topic())
+    _, found = doctor.broker(settings(system={"kpi": ["*|p95 up", "*|nothing"]}))[0]
+    assert (found.check, found.ok, found.code) == ("kpi", False, 2)
+    assert found.said == "'*|nothing' matches none of the 6 metrics that were looked at"
+
+
 def test_the_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     assert doctor.store(settings(store={"url": url})).ok, "no store yet is well"
@@ -154,6 +161,9 @@ def test_doctor_reads_a_file(hw: Run) -> None:
     assert (seen["time_column"], seen["step"], seen["records"]) == ("timestamp", "1m", 50)
     assert (seen["entities"], seen["metrics"]) == (["gw", "db"], ["gw|p95", "db|wait"])
     assert seen["kpi"] == {"gw|*": ["gw|p95"]}
+    code, out, _ = hw("a.csv", "--kpi", "gw|p59 up", "--kpi", "gw|*")
+    assert code == 2
+    assert "BAD  kpi        'gw|p59 up' matches none of the 2 metrics" in out
     code, out, _ = hw("a.csv")
     assert code == 0
     assert "step: one row each 1m" in out

@@ -88,27 +88,39 @@ def test_files_are_searched_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPa
         (
             '[detector]\nbase = "10 parsecs"',
             "[detector] base: '10 parsecs' is no duration: write 90s, 5m, 2h or a number of seconds",
-            "config show",
+            "docs/configuration.md",
         ),
         ("[detector]\nbaes = 1", "[detector] baes: there is no such key", "did you mean 'base'?"),
         ("[detecter]\nbase = 1", "[detecter]: there is no such section", "did you mean 'detector'?"),
-        ("[causal]\nlags = 0", "[causal] lags: 0: it should be greater than or equal to 1", "config show"),
-        ("[align]\nstaleness = nan", "[align] staleness: nan: it should be a finite number", "config show"),
-        ('[causal]\nfusion = "add"', "[causal] fusion: 'add': it should be 'additive' or 'commutator'", "config show"),
-        ('[source]\nstart = "yesterday"', "[source] start: 'yesterday' is no time", "config show"),
+        ("[causal]\nlags = 0", "[causal] lags: 0: it should be greater than or equal to 1", "docs/configuration.md"),
+        ("[align]\nstaleness = nan", "[align] staleness: nan: it should be a finite number", "docs/configuration.md"),
+        (
+            '[causal]\nfusion = "add"',
+            "[causal] fusion: 'add': it should be 'additive' or 'commutator'",
+            "docs/configuration.md",
+        ),
+        ('[source]\nstart = "yesterday"', "[source] start: 'yesterday' is no time", "docs/configuration.md"),
         (
             '[columns]\npattern = "{name}"',
             "[columns] pattern: '{name}' must hold {entity} and {metric} once each",
-            "config show",
+            "docs/configuration.md",
         ),
-        ('[columns.mapping]\ncpu = "usage"', "[columns] mapping: 'usage' for column 'cpu'", "config show"),
-        ('[topology]\nedges = ["a>b", "c"]', "[topology] edges: 'c' is no edge: write 'caller>callee'", "config show"),
+        ('[columns.mapping]\ncpu = "usage"', "[columns] mapping: 'usage' for column 'cpu'", "docs/configuration.md"),
+        (
+            '[topology]\nedges = ["a>b", "c"]',
+            "[topology] edges: 'c' is no edge: write 'caller>callee'",
+            "docs/configuration.md",
+        ),
         ('[store]\nurl = "postgresql://x/y"', "[store] url: 'postgresql://x/y' is no store", "sqlite:///PATH"),
-        ('[retention]\nmax_size = "big"', "[retention] max_size: 'big' is no size: write 500MB", "config show"),
+        (
+            '[retention]\nmax_size = "big"',
+            "[retention] max_size: 'big' is no size: write 500MB",
+            "docs/configuration.md",
+        ),
         (
             '[source]\nsecurity_protocol = "SASL_SSL"',
             "[source]: SASL_SSL needs sasl_mechanism and username",
-            "config show",
+            "docs/configuration.md",
         ),
         ('store = "a.db"', "[store] is a section and cannot be 'a.db'", ""),
         ("[detector", "cannot read the settings file", "docs/configuration.md"),
@@ -152,6 +164,35 @@ def test_environment_errors_name_the_variable(monkeypatch: pytest.MonkeyPatch) -
 
 def test_several_errors_are_counted() -> None:
     assert refused(causal={"lags": 0, "restart": 2}).why == "it comes from flag; 1 more after it"
+
+
+def test_the_mend_tells_what_the_key_is() -> None:
+    assert refused(causal={"lags": 0}).mend == (
+        "lags is: rows a cause may precede its effect by; more in docs/configuration.md, [causal]"
+    )
+
+
+def test_a_flag_is_called_by_its_name() -> None:
+    assert refused(system={"step": "x"}).why == "it comes from --step"
+    assert refused(store={"url": "mysql://"}).why == "it comes from --store"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("cart|cpu upp", "up"), ("cart|cpu UP", "up"), ("cart|rate dwon", "down"), ("*|p9? boht", "both")],
+)
+def test_a_direction_that_is_nearly_one_is_refused(text: str, meant: str) -> None:
+    error = refused(system={"kpi": ["gw|p95 up", text]})
+    assert error.what.startswith(f"[system] kpi: {text!r} ends with")
+    assert f"did you mean {meant!r}?" in error.what
+    assert load(None, {"system": {"kpi": [f"{text} {meant}"]}}).system.kpi == (f"{text} {meant}",)
+
+
+@pytest.mark.parametrize(
+    "text", ["cart|upp", "cart|free space", "cart|time window", "node group|cpu", "db|cpu user", "up"]
+)
+def test_names_with_spaces_are_no_directions(text: str) -> None:
+    assert load(None, {"system": {"kpi": [text]}}).system.kpi == (text,)
 
 
 def test_a_path_is_a_store() -> None:
