@@ -1,21 +1,22 @@
 """From settings to what a worker is connected to: its source, its sink, its baseline, and what its store keeps."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from .columns import Columns
-from .errors import BrokerError
+from .errors import BrokerError, StoreError
 from .formats import decoder
 from .kafka.sink import KafkaSink, ensure_topics
 from .kafka.source import KafkaSource
+from .recordings.content import is_recording
 from .recordings.replay import ReplaySource
 from .records import Arrival
 from .settings import Settings
 from .store.retention import Retention
 
-__all__ = ["baseline", "kafka_sink", "kafka_source", "replay_source", "retention"]
+__all__ = ["baseline", "kafka_sink", "kafka_source", "refuse_recordings", "replay_source", "retention"]
 
 logger = logging.getLogger("headwater.worker")
 
@@ -75,6 +76,19 @@ def kafka_source(settings: Settings) -> KafkaSource:
     """
     reads = decoder(settings.source.format, columns=columns(settings), entity_labels=settings.columns.entity_labels)
     return KafkaSource(settings.source, reads)
+
+
+def refuse_recordings(settings: Settings, topics: Iterable[str]) -> None:
+    """Make sure that a store, whose offsets are of `topics`, was not filled by a replay.
+
+    Raises
+    ------
+    StoreError
+        If it was: incidents and baselines of the two would mix.
+    """
+    if found := next(filter(is_recording, topics), None):
+        what = f"{settings.store.url} cannot be used to watch {settings.source.topic}"
+        raise StoreError(what, f"it holds a recording: {found}", "watch with another store: --store sqlite:///new.db")
 
 
 def kafka_sink(settings: Settings) -> KafkaSink:

@@ -139,6 +139,7 @@ def watch_topic(loaded: "Settings") -> None:
             Writer(loaded.store.url, retention=inputs.retention(loaded)) as writer,
             closing(inputs.kafka_sink(loaded)) as sink,
         ):
+            inputs.refuse_recordings(loaded, [topic for topic, _ in writer.load().offsets])
             terminal.note(f"watching {loaded.source.topic} at {loaded.source.bootstrap_servers}; {loaded.store.url}")
             runner.run(source, monitor, writer, sink, settings=loaded, stop=stop, watch=tell, baseline=quiet)
     if stop.signal == signal.SIGINT:
@@ -170,47 +171,58 @@ def replay(
         store__url=store,
     )
     span = baseline if baseline or loaded.baseline.path else loaded.baseline.span
-    found = play(loaded, file, span, loaded.store.url if store else IN_MEMORY, as_json)
+    stop = Stop()
+    found = play(loaded, file, span, loaded.store.url if store else IN_MEMORY, as_json, stop)
     if store is None:
         terminal.note("nothing was kept; --store replay.db keeps it for: headwater dashboard replay.db")
     if exit_code and found:
         raise typer.Exit(FOUND)
+    if stop.signal == signal.SIGINT:
+        raise typer.Exit(INTERRUPTED)
 
 
-def play(loaded: "Settings", file: Path, span: str | None, url: str, as_json: bool) -> int:
-    """Play a file whose part `span` is its baseline, print what was found, and return how many incidents opened."""
+def play(loaded: "Settings", file: Path, span: str | None, url: str, as_json: bool, stop: Stop | None = None) -> int:
+    """Play a file whose part `span` is its baseline, print what was found, and return how many incidents there are."""
     from headwater.streaming import build, inputs, runner
-    from headwater.streaming.records import Tick
     from headwater.streaming.store.writer import Store as Writer
 
-    started = time.monotonic()
+    started, stop = time.monotonic(), stop or Stop()
     source = inputs.replay_source(loaded, file, span)
     quiet = source.baseline() if span else inputs.baseline(loaded)
     monitor = build.monitor(loaded, step=source.step)
-    with Stop().listening() as stop, Writer(url, retention=inputs.retention(loaded)) as writer, bar() as advance:
+    with (
+        stop.listening(),
+        Writer(url, retention=inputs.retention(loaded)) as writer,
+        bar(source.rows) as show,
+    ):
+        source.claim([topic for topic, _ in writer.load().offsets])
+
+        def done() -> int:
+            return source.rows - int(source.lag()["records"])
 
         def watch(events: "Sequence[Event]") -> None:
-            advance(sum(isinstance(event, Tick) for event in events))
+            show(done())
             if not as_json:
                 tell(events)
 
         summary = runner.run(source, monitor, writer, None, settings=loaded, stop=stop, watch=watch, baseline=quiet)
-        result(writer.reader(), summary, time.monotonic() - started, as_json)
-    if stop.signal:
-        raise typer.Exit(INTERRUPTED if stop.signal == signal.SIGINT else 0)
-    return summary.incidents
+        found = result(writer.reader(), summary, time.monotonic() - started, as_json)
+    if not summary.ended:
+        more = "" if url == IN_MEMORY else "; the same command goes on"
+        terminal.note(f"stopped after {done()} of {source.rows} rows{more}")
+    return found
 
 
 @contextmanager
-def bar() -> Iterator[Callable[[int], None]]:
-    """Show how many rows are done, on a terminal."""
+def bar(rows: int) -> Iterator[Callable[[int], None]]:
+    """Show how many of the rows are done, on a terminal."""
     with terminal.progress() as progress:
-        task = progress.add_task("rows", total=None)
-        yield lambda rows: progress.advance(task, rows)
+        task = progress.add_task("rows", total=rows)
+        yield lambda done: progress.update(task, completed=done)
 
 
-def result(reader: "Reader", summary: "Summary", seconds: float, as_json: bool) -> None:
-    """Print what a replay found."""
+def result(reader: "Reader", summary: "Summary", seconds: float, as_json: bool) -> int:
+    """Print what a replay found, also before it was interrupted; return how many incidents that is."""
     from .report import REPORT_VERSION, headline
 
     incidents = sorted(reader.incidents(limit=EVERY), key=lambda incident: incident.opened)
@@ -235,3 +247,4 @@ def result(reader: "Reader", summary: "Summary", seconds: float, as_json: bool) 
         terminal.note(f"{summary.dead_letters} records could not be used; see: headwater doctor FILE")
     if summary.ended and not summary.records:
         terminal.note("the store holds all of this recording already; another --store plays it again")
+    return len(incidents)

@@ -10,6 +10,8 @@ import polars as pl
 
 from headwater.streaming.errors import InputError
 
+from .content import Content
+
 __all__ = ["read_table"]
 
 _MEND = "give a Parquet (.parquet), CSV (.csv) or JSON lines (.jsonl) file, or - for CSV or JSON lines on stdin"
@@ -18,8 +20,8 @@ _ABSENT = ["", "NA", "N/A", "null", "NULL", "None"]
 Input = Path | io.BytesIO
 
 
-def read_table(path: str) -> tuple[str, pl.DataFrame]:
-    """Read a table with its name, the part by which positions refer to it.
+def read_table(path: str) -> tuple[Content, pl.DataFrame]:
+    """Read a table, and which recording it is.
 
     Parameters
     ----------
@@ -34,14 +36,16 @@ def read_table(path: str) -> tuple[str, pl.DataFrame]:
     if path == "-":
         data = sys.stdin.buffer.read()
         piped = _json if data.lstrip()[:1] in (b"{", b"[") else _csv
-        return "stdin", _checked("stdin", piped, io.BytesIO(data))
+        return Content.read("stdin", io.BytesIO(data)), _checked("stdin", piped, io.BytesIO(data))
     file = Path(path)
     reader = next((reader for suffixes, reader in _READERS if file.name.lower().endswith(suffixes)), None)
     if reader is None:
         raise InputError(f"{path} is of a type that is not known", f"its name ends with {file.suffix!r}", _MEND)
     if not file.is_file():
         raise InputError(f"there is no file {path}", f"looked in {file.parent.absolute()}", "check the path")
-    return file.name, _checked(path, reader, file)
+    frame = _checked(path, reader, file)
+    with file.open("rb") as stream:
+        return Content.read(file.name, stream, file), frame
 
 
 def _checked(name: str, reader: Callable[[Any], pl.DataFrame], source: Input) -> pl.DataFrame:

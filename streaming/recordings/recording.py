@@ -12,6 +12,7 @@ from headwater.streaming.columns import Columns, is_counter, split
 from headwater.streaming.durations import spell
 from headwater.streaming.errors import InputError
 
+from .content import Content
 from .files import read_table
 from .layouts import Layout, layout_of
 from .timeline import Timeline, find_step, find_time, read_times
@@ -43,6 +44,7 @@ class Description(msgspec.Struct, frozen=True):
 class Recording:
     """A table of measurements in time order; rows of the same time keep theirs."""
 
+    content: Content
     description: Description
     times: NDArray[np.float64]  # [n] epoch seconds
     table: Layout
@@ -76,7 +78,8 @@ def read_recording(
     InputError
         With the mend, if the file, its times or its columns cannot be read.
     """
-    name, frame = read_table(path)
+    content, frame = read_table(path)
+    name = content.name
     line = read_times(frame[find_time(frame, time, name)], name)
     known = np.flatnonzero(np.isfinite(line.seconds))
     if not len(known):
@@ -109,7 +112,7 @@ def read_recording(
         left_out=table.left_out,
         warnings=tuple(warnings),
     )
-    return Recording(description, times, table)
+    return Recording(content, description, times, table)
 
 
 def _step(line: Timeline, seconds: NDArray[np.float64], found: float | None, given: float | None, name: str) -> float:

@@ -1,6 +1,6 @@
 """A recording played as if it came from a topic: the source of `replay`, and what `doctor` describes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class ReplaySource:
     ) -> None:
         recording = read_recording(path, columns=columns, step=step, time=time, counters=counters)
         self._description, self._times, self._table = recording.description, recording.times, recording.table
-        self._partition = (self._description.name, 0)
+        self._content = recording.content
+        self._partition = (self._content.topic, 0)
         self._next = 0
         quiet = np.zeros(len(self._times), np.bool_)
         if baseline is not None:
@@ -94,8 +95,30 @@ class ReplaySource:
         return [Arrival(Position(topic, number, row), self._table.word(row, float(self._times[row]))) for row in rows]
 
     def partitions(self) -> list[tuple[str, int]]:
-        """Give the one partition: the file's name, 0."""
+        """Give the one partition: the file by name and content, 0."""
         return [self._partition]
+
+    def claim(self, topics: Iterable[str]) -> None:
+        """Make sure that a store, whose offsets are of `topics`, holds nothing but this recording so far.
+
+        One that has grown since keeps the topic under which the store knows it. Call it before `partitions`.
+
+        Raises
+        ------
+        InputError
+            If the store holds another recording, or a topic: incidents and baselines of the two would mix.
+        """
+        for topic in topics:
+            if not self._content.continues(topic):
+                what = f"{self._description.name} does not belong in this store"
+                why = f"it holds other measurements already: {topic}"
+                raise InputError(what, why, "replay it into a store of its own: --store sqlite:///other.db")
+            self._partition = (topic, 0)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows to play, the baseline left out."""
+        return len(self._played)
 
     def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Go on at a stored row."""

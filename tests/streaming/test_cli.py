@@ -331,22 +331,6 @@ def test_replay_reads_stdin() -> None:
     assert json.loads(done.stdout)["summary"]["rows"] == 60
 
 
-def test_replay_passes_flags_on(hw: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
-
-    def run(source: Any, _: object, store: Store, *__: object, settings: Settings, baseline: Any, **___: object) -> Any:
-        store.commit(Batch(events=[Changed("shop", TIME, OPEN, "opened")]))
-        seen.update(settings=settings, step=source.step, quiet=sum(len(block) for block in baseline))
-        return Summary(True, 40, 40, 1, 0, 0, ())
-
-    monkeypatch.setattr(runner, "run", run)
-    file = recording()
-    options = ["--step", "2s", "--kpi", "gw|* up", "--system", "shop", "--baseline", f"{TIME:.0f}..{TIME + 19:.0f}"]
-    assert hw("replay", str(file), *options)[0] == 0
-    assert (seen["step"], seen["quiet"], seen["settings"].system.name) == (2.0, 20, "shop")
-    assert hw("replay", str(file), *options, "--exit-code")[0] == 4
-
-
 @pytest.mark.parametrize("arguments", [["gone.csv"], ["a.csv", "--time", "tmie"], ["a.csv", "--step", "5 parsecs"]])
 def test_replay_refuses_what_it_cannot_read(hw: Run, arguments: list[str]) -> None:
     recording()

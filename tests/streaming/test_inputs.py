@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headwater.streaming import inputs
-from headwater.streaming.errors import BrokerError, InputError
+from headwater.streaming.errors import BrokerError, InputError, StoreError
 from headwater.streaming.settings import Settings
 
 
@@ -62,3 +62,10 @@ def test_a_topic_that_cannot_be_created_is_a_warning_and_a_defect_is_none(
 
 def test_retention() -> None:
     assert inputs.retention(settings(retention={"ticks": "2h", "max_size": "1GB"})) == (7200.0, 10**9)
+
+
+def test_a_store_filled_by_a_replay_is_not_watched_into(file: Path) -> None:
+    inputs.refuse_recordings(settings(), ["metrics"])
+    ((recorded, _),) = inputs.replay_source(settings(), file).partitions()
+    with pytest.raises(StoreError, match=rf"cannot be used to watch metrics\nit holds a recording: {recorded}\n"):
+        inputs.refuse_recordings(settings(source={"topic": "metrics"}), [recorded])

@@ -151,7 +151,9 @@ def test_rows_come_as_wide_words_in_blocks_that_share_their_names(tmp_path):
     assert (len(first.arrivals), first.ended) == (BLOCK, False)
     assert (len(second.arrivals), second.ended) == (10, True)
     word, other = first.arrivals[3].word, second.arrivals[3].word
-    assert first.arrivals[3].position == Position("x.parquet", 0, 3)
+    ((topic, number),) = replay.partitions()
+    assert topic.startswith("x.parquet@")
+    assert first.arrivals[3].position == Position(topic, number, 3)
     assert (word.system, word.time, word.values.dtype) == ("shop", 180.0, np.float64)
     assert word.names is other.names
     assert replay.poll(0.0).arrivals == []
@@ -161,13 +163,14 @@ def test_a_stored_row_number_resumes(tmp_path):
     wide(60).write_parquet(tmp_path / "x.parquet")
     whole = words(source(tmp_path / "x.parquet"))
     replay = source(tmp_path / "x.parquet")
-    replay.seek({("x.parquet", 0): 23})
-    assert replay.offsets() == {("x.parquet", 0): 23}
+    (place,) = replay.partitions()
+    replay.seek({place: 23})
+    assert replay.offsets() == {place: 23}
     assert replay.lag()["records"] == 37
     assert [word.time for word in words(replay)] == [word.time for word in whole[23:]]
-    assert replay.offsets() == {("x.parquet", 0): 60}
+    assert replay.offsets() == {place: 60}
     replay.seek({})
-    assert replay.offsets() == {("x.parquet", 0): 0}
+    assert replay.offsets() == {place: 0}
 
 
 def test_the_baseline_is_handed_out_apart_and_resuming_leaves_it_out(tmp_path):
@@ -177,8 +180,60 @@ def test_the_baseline_is_handed_out_apart_and_resuming_leaves_it_out(tmp_path):
     assert quiet == [5, 6, 7, 8, 9]
     played = [arrival.position.offset for arrival in replay.poll(0.0).arrivals]
     assert played == [n for n in range(50) if n not in quiet]
-    replay.seek({("x.parquet", 0): 7})
-    assert replay.offsets() == {("x.parquet", 0): 10}
+    (place,) = replay.partitions()
+    replay.seek({place: 7})
+    assert replay.offsets() == {place: 10}
+
+
+def rows_of(path, values):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(["t,a|b", *(f"{1.7e9 + k:.0f},{value}" for k, value in enumerate(values)), ""]))
+    return path
+
+
+def topic_of(path):
+    ((topic, _),) = source(path).partitions()
+    return topic
+
+
+def test_a_recording_that_grew_goes_on_and_one_of_the_same_name_does_not(tmp_path):
+    known = topic_of(rows_of(tmp_path / "x.csv", range(6)))
+    replay = source(rows_of(tmp_path / "x.csv", range(9)))
+    assert replay.partitions() != [(known, 0)]
+    replay.claim([known])
+    assert replay.partitions() == [(known, 0)]
+    replay.seek({(known, 0): 6})
+    assert [word.values[0] for word in words(replay)] == [6.0, 7.0, 8.0]
+    for name, values in [("d2/x.csv", [0, 1, 2, 3, 4, 7]), ("d3/x.csv", range(3)), ("y.csv", range(6))]:
+        other = source(rows_of(tmp_path / name, values))
+        with pytest.raises(InputError, match=f"does not belong in this store\n.*{known}\n.*--store"):
+            other.claim([known])
+
+
+def test_a_recording_that_differs_late_is_another_one(tmp_path):
+    values = list(range(20_000))
+    known = topic_of(rows_of(tmp_path / "x.csv", values))
+    assert topic_of(rows_of(tmp_path / "moved" / "x.csv", values)) == known
+    assert topic_of(rows_of(tmp_path / "x.csv", [*values[:-1], 7])) != known
+
+
+@pytest.mark.parametrize("topic", ["metrics", "x.csv", "x.csv@12", "x.csv@0-0000000000000000"])
+def test_a_recording_does_not_go_on_from_a_topic(tmp_path, topic):
+    replay = source(rows_of(tmp_path / "x.csv", range(3)))
+    with pytest.raises(InputError, match="other measurements"):
+        replay.claim([topic])
+
+
+def test_stdin_goes_on_only_if_it_is_the_same(monkeypatch):
+    def piped(rows):
+        text = b"t,a|b\n" + b"".join(b"%d,1\n" % (1_700_000_000 + k) for k in range(rows))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        return source("-")
+
+    ((known, _),) = piped(4).partitions()
+    piped(4).claim([known])
+    with pytest.raises(InputError, match="stdin does not belong"):
+        piped(5).claim([known])
 
 
 def test_row_numbers_choose_a_baseline_where_there_are_no_times(tmp_path):
