@@ -130,11 +130,12 @@ def _option(
 
 def _upright(nodes: Sequence[Option]) -> Option:
     """The same graph for a telephone: causes on top, over the whole height; only what plays a part has a label."""
-    unnamed = SHAPES["other"][1]
-    turned = [
-        {**node, "x": node["y"], "y": node["x"], "label": {**node["label"], "show": node["symbolSize"] > unnamed}}
-        for node in nodes
-    ]
+    named = [node for node in nodes if node["symbolSize"] > SHAPES["other"][1]]
+    turned = []
+    for node in nodes:
+        squeezed = any(other["x"] == node["x"] and other["y"] > node["y"] for other in named)
+        label = {**node["label"], "show": node in named, "position": "bottom" if squeezed else "right"}
+        turned.append({**node, "x": node["y"], "y": node["x"], "label": label})
     return {
         "preserveAspect": False,
         "left": 20,

@@ -230,6 +230,11 @@ def test_on_a_telephone_the_graph_fills_the_height_and_only_names_with_a_part_ar
     assert {n["name"] for n in narrow["data"] if n["label"]["show"]} == set(story.PATH)
     turned = {n["name"]: (n["y"], n["x"]) for n in narrow["data"]}
     assert turned == {n["name"]: (n["x"], n["y"]) for n in wide["data"]}
+    level = views_graph.draw([], {"a|x": "cause", "b|x": "symptom"}, ["b|x"]).option
+    (pair,) = level["media"][1]["option"]["series"]
+    assert {n["name"]: n["label"]["position"] for n in pair["data"]} == {"b|x": "bottom", "a|x": "right"}, (
+        "side by side"
+    )
 
 
 def test_the_graph_hides_what_is_far_from_the_path_until_asked(reader: Reader) -> None:
