@@ -9,7 +9,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = {"online": 0, "detectors": 1, "causal": 1, "streaming": 2, "dashboards": 3}
-PURE = ("records", "align", "incidents", "pipeline", "monitor", "case", "candidate", "verdicts", "clocks", "checkpoint")
+PURE = (
+    "align",
+    "candidate",
+    "case",
+    "casework",
+    "checkpoint",
+    "clocks",
+    "columns",
+    "incidents",
+    "monitor",
+    "outbox",
+    "past",
+    "pipeline",
+    "pipeline_config",
+    "records",
+    "table",
+    "ticks",
+    "totals",
+    "verdicts",
+    "wording",
+)
 IMPURE = {"kafka", "sqlalchemy", "httpx", "time", "os"}
 ONLINE = {"numpy", "numba"}
 DOORS = {  # library → the files that may import it
