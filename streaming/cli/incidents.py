@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headwater.streaming.errors import CommandRefused, InputError
+from headwater.streaming.errors import CommandRefused, InputError, nearest
 
 from . import terminal
 from .options import Config, Json, Store, System, settings
@@ -75,6 +75,11 @@ def show_all(
     wanted: State | None = state.value if state else None
     with opened(store, config) as reader:
         incidents = reader.incidents(system, wanted, limit)
+        if system and system not in (known := reader.systems()):
+            mend = nearest(system, known) or "leave --system out to list those of all systems"
+            raise InputError(
+                f"there is no system {system!r} in this store", f"systems: {', '.join(known) or 'none'}", mend
+            )
     if as_json:
         terminal.say_json(incidents)
         return

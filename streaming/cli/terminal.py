@@ -79,13 +79,14 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for head in heads:
         drawn.add_column(head, overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
-    Console().print(drawn, markup=False)
+        drawn.add_row(*map(Text, row))  # names come from outside: no markup and no emoji in them
+    Console().print(drawn)
 
 
 def progress() -> "Progress":

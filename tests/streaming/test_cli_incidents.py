@@ -15,7 +15,16 @@ import pytest
 from headwater.streaming import wording
 from headwater.streaming.cli import app as cli
 from headwater.streaming.cli import report
-from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, ServiceSuspect, Suspect, Triggered
+from headwater.streaming.records import (
+    Changed,
+    EvidenceWindow,
+    Incident,
+    Ranked,
+    Series,
+    ServiceSuspect,
+    Suspect,
+    Triggered,
+)
 from headwater.streaming.store.batch import Answer, Batch
 from headwater.streaming.store.writer import Store
 
@@ -68,7 +77,7 @@ def store(tmp_path: Path) -> str:
     ]
     window = EvidenceWindow("shop", "INC-1", ("db|wait",), *(as_array(v) for v in ([TIME], [[1.5]])))
     with Store(url) as writer:
-        writer.commit(Batch(events=events, evidence=[window]))
+        writer.commit(Batch(events=events, evidence=[window], series={"shop": (Series("shop", "db", "wait"),)}))
     return url
 
 
@@ -167,6 +176,13 @@ def test_a_ranking_that_moved_after_it_settled_is_not_called_stable() -> None:
     assert summary(0.95, 0.91)["ranking"] == "The ranking and the graph have stopped changing."
     assert summary(0.95, 0.26)["ranking"] == "It was stable at batch 3; it has moved since (agreement 0.26)."
     assert "ranking" not in summary()
+
+
+def test_a_system_that_is_not_there_is_said(hw: Run, store: str) -> None:
+    code, out, err = hw("incidents", "list", "--system", "nope", "--store", store)
+    assert (code, out) == (2, "")
+    assert "there is no system 'nope'" in err
+    assert "systems: shop" in err
 
 
 def test_unknown_incidents_and_missing_stores(hw: Run, store: str) -> None:
