@@ -4,7 +4,7 @@ The convention of the whole room, stated once: ``A[i, j] != 0`` means ``i -> j``
 Weights are not negative. No function changes its arguments.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 import networkx as nx
@@ -13,9 +13,23 @@ from numpy.typing import NDArray
 
 from headwater.online import kernel
 
-__all__ = ["Graph", "Path", "break_cycles", "collapse", "commutator", "drop_weak", "most_probable_path", "to_networkx"]
+__all__ = [
+    "Graph",
+    "Path",
+    "break_cycles",
+    "collapse",
+    "commutator",
+    "drop_weak",
+    "graphml",
+    "most_probable_path",
+    "to_networkx",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
+
+
+NamedEdge: TypeAlias = tuple[str, str, float, int, str]
+"""Cause, effect, weight, lag in rows, and ``invariant`` or ``dependent``."""
 
 
 class Graph(NamedTuple):
@@ -113,14 +127,21 @@ def most_probable_path(W: Floats, cause: int, effect: int) -> Path:
     return Path(tuple(reversed(nodes)), float(np.exp(-length)))
 
 
-def to_networkx(names: Sequence[str], graph: Graph) -> nx.DiGraph:
-    """Export as a networkx graph over `names`; edges carry ``weight``, ``lag`` (rows) and ``part``."""
+def to_networkx(edges: Iterable[NamedEdge]) -> nx.DiGraph:
+    """Make a networkx graph of named edges, which carry ``weight``, ``lag`` (rows) and ``part``."""
     exported = nx.DiGraph()
-    exported.add_nodes_from(names)
-    for i, j in zip(*(axis.tolist() for axis in np.nonzero(graph.W)), strict=True):
-        part = "dependent" if graph.part[i, j] else "invariant"
-        exported.add_edge(names[i], names[j], weight=float(graph.W[i, j]), lag=int(graph.lag[i, j]), part=part)
+    for cause, effect, weight, lag, part in edges:
+        exported.add_edge(cause, effect, weight=weight, lag=lag, part=part)
     return exported
+
+
+def graphml(edges: Iterable[NamedEdge]) -> str:
+    """Write named edges as GraphML, which Gephi, yEd, Cytoscape and networkx read.
+
+    >>> "db|cpu" in graphml([("db|cpu", "api|latency", 0.5, 2, "invariant")])
+    True
+    """
+    return "\n".join(nx.generate_graphml(to_networkx(edges))) + "\n"
 
 
 @kernel

@@ -41,6 +41,7 @@ class Format(StrEnum):
 
     json = "json"
     md = "md"
+    graphml = "graphml"
 
 
 class Life(StrEnum):
@@ -122,14 +123,20 @@ def export(
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Write an incident with its evidence as JSON, or as a Markdown post-mortem."""
+    """Write an incident with its evidence as JSON, as a Markdown post-mortem, or its causal graph as GraphML."""
     import msgspec
 
-    from .report import facts, markdown
+    from .report import facts, graph, markdown
 
     with opened(store, config) as reader:
         whole = facts(reader, reader.incident(id, system), evidence=format is Format.json)
-    text = markdown(whole) if format is Format.md else msgspec.json.encode(whole).decode() + "\n"
+    match format:
+        case Format.md:
+            text = markdown(whole)
+        case Format.graphml:
+            text = graph(whole)
+        case Format.json:
+            text = msgspec.json.encode(whole).decode() + "\n"
     if output is None:
         terminal.say(text, end="")
         return

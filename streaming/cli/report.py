@@ -65,6 +65,14 @@ def facts(reader: "Reader", incident: Incident, evidence: bool = False) -> dict[
     return whole
 
 
+def graph(whole: dict[str, Any]) -> str:
+    """Return the causal graph of the last ranking as GraphML."""
+    from headwater.causal.graph import graphml  # noqa: PLC0415
+
+    edges = whole["rankings"][-1].edges if whole["rankings"] else ()
+    return graphml((edge.cause, edge.effect, edge.weight, edge.lag, edge.part) for edge in edges)
+
+
 def headline(incident: Incident) -> str:
     """Say in one line what the incident's cause is, as firmly as the evidence allows, and how sure that is.
 

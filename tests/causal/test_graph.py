@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from headwater.causal.graph import (
-    Graph,
     break_cycles,
     collapse,
     commutator,
     drop_weak,
+    graphml,
     most_probable_path,
     to_networkx,
 )
@@ -72,11 +72,16 @@ def test_drop_weak_is_relative_to_the_strongest_edge() -> None:
 
 
 def test_to_networkx_carries_weight_lag_and_part() -> None:
-    W = np.array([[0.0, 0.5], [0.0, 0.0]])
-    exported = to_networkx(["db|cpu", "api|latency"], Graph(W, np.array([[0, 2], [0, 0]]), np.int8([[0, 1], [0, 0]])))
+    exported = to_networkx([("db|cpu", "api|latency", 0.5, 2, "dependent")])
     assert list(exported.edges(data=True)) == [
         ("db|cpu", "api|latency", {"weight": 0.5, "lag": 2, "part": "dependent"})
     ]
+
+
+def test_graphml_is_read_back_as_it_was() -> None:
+    edges = [("db|cpu", "api|<latency>", 0.5, 2, "dependent"), ("api|<latency>", "front|errors", 0.25, 1, "invariant")]
+    back = nx.parse_graphml(graphml(edges))
+    assert dict(back.edges) == dict(to_networkx(edges).edges)
 
 
 def test_the_commutator_keeps_one_direction_and_saturates_with_size() -> None:

@@ -17,6 +17,7 @@ from headwater.streaming.cli import app as cli
 from headwater.streaming.cli import report
 from headwater.streaming.records import (
     Changed,
+    Edge,
     EvidenceWindow,
     Incident,
     Ranked,
@@ -65,8 +66,11 @@ def store(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/shop.db"
     metric = Suspect("__db__", "wait", 3.0, 4.0, explained=0.25, by="db|cpu", value=2.0, usual=float("nan"))
     service = ServiceSuspect("db", 3.0, "wait", 2.0, 1.0, 1.0)
+    edges = (Edge("__db__|wait", "front|latency", 0.5, 2, "dependent"),)
     ranked = [
-        Ranked("shop", TIME + 20 * b, 1, "INC-1", b, (metric,), (service,), (), OPEN.path, 0.9, 0.8, "converged", 2.3)
+        Ranked(
+            "shop", TIME + 20 * b, 1, "INC-1", b, (metric,), (service,), edges, OPEN.path, 0.9, 0.8, "converged", 2.3
+        )
         for b in (1, 2)
     ]
     events = [
@@ -134,6 +138,15 @@ def test_show_draws_names_as_they_are_on_a_terminal(
     out = hw("incidents", "show", "INC-1", "--store", store)[1]
     assert re.search(r"1 +__db__\|wait +3 ", out)
     assert "gw|[red]" in out, "not read as markup"
+
+
+def test_export_as_graphml_holds_the_edges_of_the_last_ranking(hw: Run, store: str) -> None:
+    import networkx as nx
+
+    code, out, _ = hw("incidents", "export", "INC-1", "--store", store, "--format", "graphml")
+    assert code == 0
+    edge = nx.parse_graphml(out).edges["__db__|wait", "front|latency"]
+    assert edge == {"weight": 0.5, "lag": 2, "part": "dependent"}
 
 
 def test_export_as_markdown_shows_names_as_they_are(hw: Run, store: str, tmp_path: Path) -> None:
