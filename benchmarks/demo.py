@@ -79,4 +79,5 @@ def _each(verdict: Verdict, group: str, metrics: Sequence[str]) -> Iterator[dict
 
 
 def _row(group: str, metric: str, value: Any, unit: str = "", method: str = "headwater") -> dict[str, Any]:
-    return {"bench": "demo", "set": group, "method": method, "metric": metric, "value": value, "unit": unit}
+    number = int(value) if isinstance(value, bool) else value
+    return {"bench": "demo", "set": group, "method": method, "metric": metric, "value": number, "unit": unit}
