@@ -17,9 +17,7 @@ __all__ = [
     "Graph",
     "Path",
     "break_cycles",
-    "collapse",
     "commutator",
-    "drop_weak",
     "graphml",
     "most_probable_path",
     "to_networkx",
@@ -47,15 +45,6 @@ class Path(NamedTuple):
     probability: float  # 0 = the graph does not connect them, and `nodes` holds just the two ends
 
 
-def drop_weak(W: Floats, share: float = 0.05) -> Floats:
-    """Remove the edges below `share` of the strongest edge.
-
-    >>> drop_weak(np.array([[0.0, 1.0], [0.01, 0.0]])).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
-    """
-    return np.where(share * W.max(initial=0.0) <= W, W, 0.0)
-
-
 def break_cycles(W: Floats) -> Floats:
     """Make the graph acyclic: an edge goes if it would close a cycle with edges at least as strong.
 
@@ -70,25 +59,6 @@ def break_cycles(W: Floats) -> Floats:
     order = np.argsort(-W[cause, effect], kind="stable")
     _add_acyclic(W, cause[order], effect[order], kept)
     return kept
-
-
-def collapse(W: Floats) -> tuple[tuple[tuple[int, ...], ...], Floats]:
-    """Merge the nodes of each cycle: groups of nodes, causes first, and the acyclic graph between the groups.
-
-    The weight between two groups is the largest weight between their members.
-
-    >>> collapse(np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5], [0.0, 0.0, 0.0]]))[0]
-    ((0, 1), (2,))
-    """
-    condensed = nx.condensation(nx.from_numpy_array(W, create_using=nx.DiGraph))
-    order = nx.lexicographical_topological_sort(condensed, key=lambda n: min(condensed.nodes[n]["members"]))
-    groups = tuple(tuple(sorted(condensed.nodes[n]["members"])) for n in order)
-    between = np.zeros((len(groups), len(groups)))
-    for a, causes in enumerate(groups):
-        for b, effects in enumerate(groups):
-            if a != b:
-                between[a, b] = W[np.ix_(causes, effects)].max()
-    return groups, between
 
 
 def commutator(A: Floats, B: Floats) -> Floats:

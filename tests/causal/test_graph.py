@@ -6,9 +6,7 @@ import pytest
 
 from headwater.causal.graph import (
     break_cycles,
-    collapse,
     commutator,
-    drop_weak,
     graphml,
     most_probable_path,
     to_networkx,
@@ -37,17 +35,6 @@ def test_break_cycles_leaves_an_acyclic_graph_and_its_argument_alone() -> None:
     np.testing.assert_array_equal(W, before)
 
 
-def test_collapse_merges_exactly_the_strong_components_causes_first() -> None:
-    W = random_graph(5, 20, 0.08)
-    groups, between = collapse(W)
-    G = nx.from_numpy_array(W, create_using=nx.DiGraph)
-    assert {frozenset(g) for g in groups} == {frozenset(c) for c in nx.strongly_connected_components(G)}
-    assert np.count_nonzero(np.tril(between)) == 0
-    assert max(map(len, groups)) > 1
-    for a, b in zip(*np.nonzero(between), strict=True):
-        assert between[a, b] == W[np.ix_(groups[a], groups[b])].max()
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_most_probable_path_is_the_best_of_all_paths(seed: int) -> None:
     W = random_graph(seed, 7, 0.45)
@@ -63,12 +50,6 @@ def test_most_probable_path_of_what_is_not_connected_is_the_two_ends() -> None:
     assert most_probable_path(W, 2, 1) == ((2, 1), 0.0)
     assert most_probable_path(W, 1, 0) == ((1, 0), 0.0), "edges are not walked from effect to cause"
     assert most_probable_path(W, 2, 2) == ((2,), 1.0)
-
-
-def test_drop_weak_is_relative_to_the_strongest_edge() -> None:
-    W = np.array([[0.0, 40.0], [1.9, 2.1]])
-    np.testing.assert_array_equal(drop_weak(W), [[0.0, 40.0], [0.0, 2.1]])
-    np.testing.assert_array_equal(drop_weak(np.zeros((2, 2))), np.zeros((2, 2)))
 
 
 def test_to_networkx_carries_weight_lag_and_part() -> None:
