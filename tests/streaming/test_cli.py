@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from headwater.streaming import inputs, runner
-from headwater.streaming.cli import app as cli
 from headwater.streaming.cli import bench as cli_bench
 from headwater.streaming.cli import config as cli_config
 from headwater.streaming.cli import dashboard as cli_dashboard
@@ -28,6 +27,7 @@ from headwater.streaming.runner import Summary
 from headwater.streaming.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.usefixtures("nowhere")
 HEAVY = (
     "numba",
     "river",
@@ -44,26 +44,6 @@ COMMANDS = ["demo", "doctor", "run", "replay", "dashboard", "bench"]
 INCIDENTS = ["list", "show", "export", "ack", "resolve", "dismiss"]
 CONFIG = ["init", "show", "validate"]
 TIME = 1_700_000_000.0
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("HEADWATER_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def hw(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.invoke(list(arguments))
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def headwater(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -1,7 +1,6 @@
 """Incidents on the command line: how they are listed, shown and exported, and how the worker is asked."""
 
 import json
-import os
 import re
 import sys
 import threading
@@ -13,7 +12,6 @@ import msgspec
 import pytest
 
 from headwater.streaming import wording
-from headwater.streaming.cli import app as cli
 from headwater.streaming.cli import report
 from headwater.streaming.records import (
     Changed,
@@ -30,27 +28,8 @@ from headwater.streaming.store.batch import Answer, Batch
 from headwater.streaming.store.writer import Store
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.usefixtures("nowhere")
 TIME = 1_700_000_000.0
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("HEADWATER_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def hw(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.invoke(list(arguments))
-        return code, *capsys.readouterr()
-
-    return run
 
 
 OPEN = Incident(

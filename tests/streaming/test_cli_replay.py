@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from headwater.streaming import inputs, runner
-from headwater.streaming.cli import app as cli
 from headwater.streaming.cli import run as cli_run
 from headwater.streaming.recordings import replay as recordings
 from headwater.streaming.recordings.replay import ReplaySource
@@ -25,28 +24,11 @@ from headwater.streaming.store.writer import Store
 from . import shop
 
 Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.usefixtures("nowhere")
 START = 1_700_000_000.0
 ROWS, ONSET = 500, 320
 PLAYED = ROWS - 200
 OPTIONS = ("--baseline", f"{START:.0f}..{START + 199 * shop.STEP:.0f}", "--kpi", "front|latency_s up")
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("HEADWATER_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def hw(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.invoke(list(arguments))
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def recording(path: str, *, seed: int = 3, rows: int = ROWS) -> str:
