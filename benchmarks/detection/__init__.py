@@ -1,0 +1,1 @@
+"""How triggers are measured: recordings, injected faults, scorers, the sweep."""

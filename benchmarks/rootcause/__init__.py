@@ -1,0 +1,1 @@
+"""How rankings of root causes are measured: windows with a known cause, scorers, ablations."""
