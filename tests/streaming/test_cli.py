@@ -391,6 +391,35 @@ def test_bench(hw: Run, tmp_path: Path) -> None:
     assert hw("bench", "toy", "--data", "gone")[0] == 2
 
 
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("option", [("--set", "a"), ("--peers", "blind")])
+def test_a_bench_without_sets_refuses_the_choice(hw: Run, option: tuple[str, str]) -> None:
+    code, out, err = hw("bench", "toy", *option)
+    assert (code, out) == (2, "")
+    assert f"{option[0]}: the benchmark toy runs as a whole" in err
+
+
+def test_a_bench_with_sets_is_given_the_choice(hw: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Any, Any]] = []
+
+    def rows(
+        quick: bool, data: Path | None, progress: Callable[[str], None], sets: Any, peers: Any
+    ) -> Iterator[dict[str, Any]]:
+        given.append((sets, peers))
+        yield ROW
+
+    toy = SimpleNamespace(DESCRIPTION="a toy", rows=rows, SETS=("small", "large"), PEERS=("blind", "random"))
+    monkeypatch.setattr(cli_bench, "load", lambda _: toy)
+    for chosen in ([], ["--set", "small", "--set", "large", "--peers", "random,blind"], ["--peers", "none"]):
+        assert hw("bench", "toy", *chosen)[0] == 0
+    assert given == [((), None), (("small", "large"), ("random", "blind")), ((), ())]
+    assert "there is no 'smal'" in hw("bench", "toy", "--set", "smal")[2]
+    code, _, err = hw("bench", "toy", "--peers", "blind,nobody")
+    assert code == 2
+    assert "--peers: there is no 'nobody'" in err
+    assert "there are: blind, random" in err
+
+
 def test_benches_are_found_without_importing_them(hw: Run) -> None:
     assert "demo" in cli_bench.benches()
     code, _, err = hw("bench", "dmeo")

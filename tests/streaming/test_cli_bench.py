@@ -24,7 +24,7 @@ def without_baro(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_list_imports_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.invoke(["bench", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)
-    assert set(described) == {"demo", "kill", "pipeline", "replay"}
+    assert {"demo", "kill", "pipeline", "replay"} <= set(described)
     assert cli.invoke(["bench"]) == 0
     out = capsys.readouterr().out
     assert all(f"{name} " in out and said in out for name, said in described.items())
