@@ -5,7 +5,7 @@ lowered where the invariant graph predicts a metric during the incident from oth
 `explain`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,24 @@ from .columns import SYMPTOMS, Columns
 from .coral import Coral
 from .evidence import Evidence, Surprise, median, usual_range
 from .graph import Graph
-from .paths import path_to
+from .paths import Hop, hops_of, path_to
 from .propagation import evidence_transitions, transitions, walk
 from .ranking import ServiceScores, order_metrics, score_services
+from .recipe import SHIPPED, Recipe
 
-__all__ = ["Diagnosis", "Findings"]
+__all__ = ["Answer", "Diagnosis", "Findings"]
 
 Floats = NDArray[np.float64]
 _EXPLAINED = 0.3  # the graph must account for so much of a metric's energy to open its gate
 _EXPLAINER = 0.5  # and its explainers must be at least half as abnormal as it is
+NAMED, WEAK = 2.0, 1.0  # ratios from which a culprit is named, or at least guessed
+ABNORMAL = 2.0  # of a metric that is more than noise
 _INSIDE = 0.5  # and more than half of the account must come from deviations inside the window
+
+
+Answer: TypeAlias = Literal["named", "weak", "nothing", "outside"]
+"""Named: a culprit may be named. Weak: a guess. Nothing: nothing unusual in what is measured. Outside: the KPIs
+suffer, and nothing else that is measured is unusual."""
 
 
 class Findings(NamedTuple):
@@ -41,7 +49,14 @@ class Findings(NamedTuple):
     usual: Floats  # level at the onset
     path: tuple[int, ...]  # columns, from the first of the order to the KPI
     graph: Graph
-    confidence: float
+    confidence: float  # probability that the first service, or without services the first metric, is right
+    sustained: Floats  # of faults that last, calibrated like `abnormal`
+    sharp: Floats  # of faults of a row or two
+    silent: Floats  # of having gone silent
+    ratio: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
+    answer: Answer
+    added: tuple[tuple[str, str], ...]  # (caller, callee), call edges recognised from the data
+    hops: tuple[Hop, ...]  # the steps of the path, one fewer than its columns
 
 
 class Diagnosis:
@@ -67,6 +82,8 @@ class Diagnosis:
         ``float64[d]``, a row to take the level from, where time jumped between the history and the window.
     late
         Rows of the window before a second, later start; 0: none.
+    recipe
+        Weights of the parts.
     """
 
     def __init__(
@@ -81,6 +98,7 @@ class Diagnosis:
         by_walk: bool = False,
         anchor: Floats | None = None,
         late: int = 0,
+        recipe: Recipe = SHIPPED,
     ) -> None:
         self.columns = columns
         self.kpi = kpi
@@ -88,7 +106,8 @@ class Diagnosis:
         self.restart = restart
         self.by_walk = by_walk
         self.late = late
-        self._surprise = Surprise(types=columns.types)
+        self.recipe = recipe
+        self._surprise = Surprise(types=columns.types, recipe=recipe)
         self._model = self._surprise.fit(history, restarts)
         self._tail = history[-20:]  # context of forecasts into the window
         if anchor is not None:
@@ -116,6 +135,7 @@ class Diagnosis:
         # Without a KPI the path leads to the symptom that stands out most.
         ends = self.kpi if len(self.kpi) else np.flatnonzero(np.isin(self.columns.roles, SYMPTOMS))
         goal = int(ends[np.argmax(evidence.abnormal[ends])]) if len(ends) else int(order[0])
+        path = path_to(self.columns, graph.W, evidence.abnormal, int(order[0]), goal)
         return Findings(
             order=order,
             score=score,
@@ -127,9 +147,16 @@ class Diagnosis:
             walk=visits,
             value=evidence.value,
             usual=self._model.level,
-            path=path_to(self.columns, graph.W, evidence.abnormal, int(order[0]), goal),
+            path=path,
             graph=graph,
-            confidence=evidence.confidence,
+            confidence=evidence.ratio / (1.0 + evidence.ratio),
+            sustained=evidence.sustained,
+            sharp=evidence.sharp,
+            silent=evidence.silent,
+            ratio=evidence.ratio,
+            answer=self._answer(evidence),
+            added=(),
+            hops=hops_of(path, graph, evidence.deviation),
         )
 
     def _weigh(self, window: Floats) -> Evidence:
@@ -144,12 +171,17 @@ class Diagnosis:
         model = self._surprise.advance(self._model, window[: self.late])
         second = self._surprise.score(model, window[self.late :])
         later = second.abnormal > first.abnormal
-        return Evidence(
-            np.where(later, second.abnormal, first.abnormal),
-            np.where(later, second.deviation, first.deviation),
-            np.where(later, second.value, first.value),
-            max(first.confidence, second.confidence),
-        )
+        parts = [np.where(later, b, a) for a, b in zip(first[:-1], second[:-1], strict=True)]
+        return Evidence._make([*parts, max(first.ratio, second.ratio)])
+
+    def _answer(self, evidence: Evidence) -> Answer:
+        """How much may be said."""
+        if evidence.ratio < WEAK:
+            return "nothing"
+        others = np.delete(evidence.abnormal, self.kpi)
+        if len(self.kpi) and others.max(initial=0.0) < ABNORMAL:
+            return "outside"
+        return "named" if evidence.ratio >= NAMED else "weak"
 
     def suspects(self, window: Floats, most: int) -> NDArray[np.int64]:
         """The KPIs and the most abnormal columns of a window, `most` in all, for a graph that cannot hold every one."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .recipe import SHIPPED, Recipe
 from .surprise_kernels import (
     PRIOR_ROWS,
     ar_residuals,
@@ -31,16 +32,18 @@ Floats = NDArray[np.float64]
 _PRIOR_LAGS = 30.0  # the same for the type's autocorrelations
 _LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40)  # of quiet windows; a window is held against the next longer ones
 _WINDOWS = 40  # quiet windows that a tail needs
-_SHARP = 0.8  # the sharp statistic is the noisier one of the two
 
 
 class Evidence(NamedTuple):
     """The evidence of one window."""
 
-    abnormal: Floats  # [d], 1 = one in a hundred quiet windows of this type
+    abnormal: Floats  # [d], 1 = one in a hundred quiet windows of this type; the largest of the next three
+    sustained: Floats  # [d], of the statistic of faults that last
+    sharp: Floats  # [d], of the statistic of faults of a row or two
+    silent: Floats  # [d], of having gone silent
     deviation: Floats  # [d], signed: window median minus the level at its start, in the metric's unit
     value: Floats  # [d], window median; the level where nothing was measured
-    confidence: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
+    ratio: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
 
 
 class Tails(NamedTuple):
@@ -79,6 +82,8 @@ class Surprise:
         ``int64[d]``: equal numbers for metrics of one type (cpu of any pod, latency of any service).
     windows
         At most so many quiet windows calibrate the tails.
+    recipe
+        Weights of the parts.
 
     Examples
     --------
@@ -88,12 +93,13 @@ class Surprise:
     >>> window[:, 2] += 6
     >>> surprise = Surprise(types=np.zeros(4, np.int64))
     >>> evidence = surprise.score(surprise.fit(history), window)
-    >>> int(evidence.abnormal.argmax()), bool(evidence.confidence > 2)
+    >>> int(evidence.abnormal.argmax()), bool(evidence.ratio > 2)
     (2, True)
     """
 
-    def __init__(self, *, types: NDArray[np.int64], windows: int = 150) -> None:
+    def __init__(self, *, types: NDArray[np.int64], windows: int = 150, recipe: Recipe = SHIPPED) -> None:
         self.types = types
+        self.recipe = recipe
         self.windows = windows
         self._members = [np.flatnonzero(types == t) for t in np.unique(types)]
 
@@ -134,11 +140,13 @@ class Surprise:
             model.tails[length] = self._tails(model, length)
         tails = model.tails[length]
         sustained, sharp = self._statistics(model, window)
-        abnormal = np.maximum(sustained / tails.sustained, _SHARP * sharp / tails.sharp)
+        sustained, sharp = self.recipe.sustained * sustained / tails.sustained, self.recipe.sharp * sharp / tails.sharp
+        abnormal = np.maximum(sustained, sharp)
         seen = np.isfinite(window).any(axis=0)
         value = np.where(seen, median(window), model.level)
         deviation = np.nan_to_num(value - model.level)
-        return Evidence(abnormal, deviation, value, float(abnormal.max(initial=0.0)) / tails.highest)
+        ratio = float(abnormal.max(initial=0.0)) / tails.highest
+        return Evidence(abnormal, sustained, sharp, np.zeros_like(abnormal), deviation, value, ratio)
 
     def advance(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
         """The model for a window that starts after `rows` (``float64[r, d]``), which follow the history."""
@@ -165,7 +173,7 @@ class Surprise:
         tails = self._tail(sustained), self._tail(sharp)
         highest = 1.0
         if len(starts):
-            quiet = np.maximum(sustained / tails[0], _SHARP * sharp / tails[1])
+            quiet = np.maximum(self.recipe.sustained * sustained / tails[0], self.recipe.sharp * sharp / tails[1])
             highest = max(1.0, float(np.quantile(quiet.max(axis=1), 0.95)))
         return Tails(*tails, highest)
 

@@ -1,16 +1,47 @@
 """How the trouble got from the cause to the KPI: a path through learned edges, along the call graph if it is known."""
 
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns, Role
-from .graph import most_probable_path
+from .graph import Graph, most_probable_path
 
-__all__ = ["path_to"]
+__all__ = ["Hop", "hops_of", "path_to"]
 
 Floats = NDArray[np.float64]
 _PRIOR = 0.1  # weight of an edge that only the call graph suggests, of the strongest learned one
 _ABNORMAL = 1.0  # a metric on the way must be out of the ordinary itself
+
+
+class Hop(NamedTuple):
+    """One step of a path, with the evidence on it."""
+
+    cause: int  # column
+    effect: int
+    weight: float  # of the learned edge, 0 where only the call graph suggests it
+    lag: int  # rows, 0 where nothing was learned
+    share: float  # 0..1, part of the effect that the cause accounts for
+    kind: Literal["learned", "call"]
+
+
+def hops_of(path: tuple[int, ...], graph: Graph, deviation: Floats) -> tuple[Hop, ...]:
+    """Describe the steps of a path.
+
+    Of a learned edge the share is that of all learned weight into the effect; of a call it is the deviation of the
+    cause over that of the effect, in natural units and at most 1.
+    """
+    hops = []
+    for i, j in pairwise(path):
+        weight = float(graph.W[i, j])
+        if weight > 0:
+            share = weight / float(graph.W[:, j].sum())
+        else:
+            share = min(1.0, abs(float(deviation[i])) / max(abs(float(deviation[j])), 1e-12))
+        hops.append(Hop(i, j, weight, int(graph.lag[i, j]), share, "learned" if weight > 0 else "call"))
+    return tuple(hops)
 
 
 def path_to(columns: Columns, W: Floats, abnormal: Floats, cause: int, goal: int) -> tuple[int, ...]:

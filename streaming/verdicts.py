@@ -33,7 +33,7 @@ def settled(incident: Incident, case: Case, batch: Batch, time: float) -> Incide
         cause=best.metric if best else names[int(f.order[0])],
         service=best.entity if best else "",
         margin=best.score / second if best and second > 0 else 0.0,
-        confidence=f.confidence,
+        confidence=f.ratio,
         batches=batch.number + 1,
         changed=tuple(names[int(j)] for j in changed[:LISTED]),
         path=tuple(names[j] for j in f.path),
@@ -56,7 +56,7 @@ def ranked(incident: Incident, case: Case, batch: Batch, time: float) -> Ranked:
         similarity=batch.similarity,
         graph_similarity=batch.graph_similarity,
         rca=incident.rca,
-        confidence=f.confidence,
+        confidence=f.ratio,
     )
 
 

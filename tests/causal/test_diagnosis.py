@@ -61,7 +61,7 @@ def test_the_cause_is_found_and_what_it_explains_is_lowered(coral):
     assert found.suspicion[1] == pytest.approx(found.abnormal[1] * np.sqrt(1 - found.explained[1]))
     assert found.explained[0] == 0.0
     assert [NAMES[j] for j in found.path] == ["back|cpu", "back|latency_s", "front|latency_s"]
-    assert found.confidence > 2
+    assert found.ratio > 2
 
 
 def test_the_graph_never_raises_a_metric(coral):
@@ -148,7 +148,7 @@ def test_a_later_start_counts_where_it_is_stronger(coral):
     assert (both.abnormal >= early.abnormal).all()
     assert both.abnormal[0] > 1.2 * early.abnormal[0]
     assert both.abnormal[4] == early.abnormal[4]
-    assert both.confidence >= early.confidence
+    assert both.ratio >= early.ratio
     beyond = diagnosis(HISTORY, late=60).examine(X, coral, ALL)  # not there yet
     np.testing.assert_array_equal(beyond.abnormal, early.abnormal)
 

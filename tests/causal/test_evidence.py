@@ -56,7 +56,7 @@ def test_it_is_what_the_formulas_say(case, seed):
     evidence = scored(history, window, restarts=restarts)
     expected, confidence = abnormality(history, window, TYPES, restarts, _LENGTHS)
     np.testing.assert_allclose(evidence.abnormal, expected, rtol=1e-9)
-    assert evidence.confidence == pytest.approx(confidence, rel=1e-9)
+    assert evidence.ratio == pytest.approx(confidence, rel=1e-9)
 
 
 def test_a_lasting_and_a_short_change_are_both_found():
@@ -69,7 +69,7 @@ def test_a_lasting_and_a_short_change_are_both_found():
         evidence = scored(history, window)
         assert evidence.abnormal.argmax() == 1
         assert evidence.abnormal[1] > 2 > calm
-        assert evidence.confidence > 1.5
+        assert evidence.ratio > 1.5
 
 
 def test_what_comes_late_counts_less():
@@ -129,7 +129,7 @@ def test_no_input_gives_anything_but_finite_numbers(seed, rows, n, holes):
     assert np.isfinite(evidence.abnormal).all()
     assert (evidence.abnormal >= 0).all()
     assert np.isfinite(evidence.deviation).all()
-    assert np.isfinite(evidence.confidence)
+    assert np.isfinite(evidence.ratio)
 
 
 @settings(max_examples=20, deadline=None)

@@ -41,7 +41,14 @@ def batch(order=(2, 0, 1, 3), score=(1.0, 4.0), *, settled=False, d=4, W=None, n
         usual=numbers + 40,
         path=(order[0], 1),
         graph=graph,
-        confidence=3.5,
+        confidence=0.5,
+        sustained=numbers,
+        sharp=numbers,
+        silent=numbers,
+        ratio=3.5,
+        answer="named",
+        added=(),
+        hops=(),
     )
     return Batch(number, findings, 0.7, 0.6, settled)
 
