@@ -1,1 +1,1 @@
-"""How rankings of root causes are measured: windows with a known cause, scorers, ablations."""
+"""Windows whose cause is known, the methods that rank it, and how a ranking is scored."""
