@@ -8,10 +8,12 @@ from river import base
 
 from headwater.online import Block, Snapshot, restore, take
 
+from .constraints import Prior
 from .coral_state import CoralState
 from .graph import Graph
+from .informed import Informed
 from .innovations import Account, Residuals, account, residuals
-from .moments import LaggedMoments
+from .moments import LaggedMoments, pooled
 from .parts import Fusion, fit_dependent, fit_invariant, fit_own, fuse
 
 __all__ = ["Coral"]
@@ -20,14 +22,15 @@ INCIDENT_HALF_LIFE = 300.0  # rows; an incident's dynamics are those of its last
 _SEPARATOR = "\x1f"
 
 
-class Coral(base.Estimator):
+class Coral(Informed, base.Estimator):
     """Learn which metrics drive which, in quiet times, and how that changes during an incident.
 
     The invariant part ``theta`` is a sparse SVAR fitted to quiet rows, with every row held back until it is clear
     that no incident had begun. An incident freezes it. The dependent part ``delta`` is fitted to the incident's rows
     around theta, so only what theta does not explain makes new edges; their sum is the causal graph of this moment.
 
-    The protocol: `step` in quiet times, `begin`, `adapt` as often as rows come, `end`, `step` again.
+    The protocol: `step` in quiet times, `begin`, `adapt` as often as rows come, `end`, `step` again. At any time
+    `expect` tells it a topology, `confirm` and `forbid` single edges.
 
     Parameters
     ----------
@@ -46,8 +49,10 @@ class Coral(base.Estimator):
     refit
         Blocks between two fits in quiet times. An incident begins with a fit.
     fusion
-        ``additive``: ``|theta + delta|`` without cycles. ``commutator``: the layer of the paper (eq. 17), for
-        comparison only.
+        ``additive``: ``|theta + delta|`` without cycles. ``commutator``: the two graphs and the layer of the paper
+        (eq. 9-17), for comparison only: one model of both states, one of the incident alone.
+    prior
+        What a topology (`expect`) does: ``soft`` prefers its edges, ``hard`` learns no others.
 
     Examples
     --------
@@ -81,6 +86,7 @@ class Coral(base.Estimator):
         block: int = 32,
         refit: int = 8,
         fusion: Fusion = "additive",
+        prior: Prior = "soft",
     ) -> None:
         for name, value, least in (("candidates", candidates, 0), ("hold_back", hold_back, 0), ("refit", refit, 1)):
             if value < least:
@@ -89,6 +95,8 @@ class Coral(base.Estimator):
             raise ValueError(f"penalty must be positive, not {penalty}")
         if fusion not in get_args(Fusion):
             raise ValueError(f"fusion must be 'additive' or 'commutator', not {fusion!r}")
+        if prior not in get_args(Prior):
+            raise ValueError(f"prior must be 'soft' or 'hard', not {prior!r}")
         self.lags = lags
         self.candidates = candidates
         self.penalty = penalty
@@ -97,6 +105,7 @@ class Coral(base.Estimator):
         self.block = block
         self.refit = refit
         self.fusion = fusion
+        self.prior = prior
         self._quiet = LaggedMoments(lags=lags, half_life=half_life, block=block)
         self._incident = _incident(lags)
         self._state = CoralState.empty(hold_back + block, lags, candidates)
@@ -189,7 +198,12 @@ class Coral(base.Estimator):
 
     def weights(self) -> Graph:
         """Fuse the two parts into the causal graph of this moment, without cycles."""
-        return fuse(self._state.invariant, self._state.dependent, self.lags, self.fusion)
+        s, theta = self._state, self._state.invariant
+        standing = s.standing(self.prior)
+        if self.fusion == "commutator" and s.delta.any():
+            both = pooled(self._quiet, self._incident)  # eq. 12: one model for the rows of both states
+            theta = fit_invariant(both, theta, self.candidates, self.penalty, standing)
+        return fuse(theta, s.dependent, self.lags, self.fusion, standing)
 
     def residuals(self, X: Block) -> Residuals:
         """Residuals of rows lags.. of ``X[lags + T, d]`` under the two models; the first rows are their context."""
@@ -234,16 +248,29 @@ class Coral(base.Estimator):
     def _fit(self) -> None:
         """Fit the two quiet models, starting from the last ones."""
         s, gamma = self._state, self._quiet.covariances()
-        s.causes, s.theta, s.theta_scale = fit_invariant(gamma, s.invariant, self.candidates, self.penalty)
+        standing = s.standing(self.prior)
+        s.causes, s.theta, s.theta_scale = fit_invariant(gamma, s.invariant, self.candidates, self.penalty, standing)
         _, s.own, s.own_scale = fit_own(gamma, s.own_model, self.penalty)
         s.blocks = 0
 
     def _fit_change(self) -> None:
-        """Fit the dependent part around the invariant one."""
+        """Fit the dependent part, around the invariant one unless two graphs are to be fused."""
         s, moments = self._state, self._incident
         s.changes, s.delta, _ = fit_dependent(
-            moments.covariances(), moments.weight, s.invariant, s.dependent, 2 * self.candidates, self.penalty
+            moments.covariances(),
+            moments.weight,
+            s.invariant,
+            s.dependent,
+            2 * self.candidates,
+            self.penalty,
+            s.standing(self.prior),
+            around=self.fusion == "additive",
         )
+
+    def _refit(self) -> None:
+        self._fit()  # the moments of quiet times are what they were
+        if self._incident.weight > 0:
+            self._fit_change()
 
     def _standardised(self, X: Block) -> Block:
         """Rows in standard deviations of quiet times; NaN for what is missing and for metrics hardly ever seen."""

@@ -45,18 +45,20 @@ class Path(NamedTuple):
     probability: float  # 0 = the graph does not connect them, and `nodes` holds just the two ends
 
 
-def break_cycles(W: Floats) -> Floats:
+def break_cycles(W: Floats, first: NDArray[np.bool_] | None = None) -> Floats:
     """Make the graph acyclic: an edge goes if it would close a cycle with edges at least as strong.
 
     Edges are added from the strongest to the weakest, so every cycle loses its weakest edge and no edge goes in
-    vain: putting one back would close a cycle. The diagonal goes too.
+    vain: putting one back would close a cycle. The diagonal goes too. Edges in `first` (``bool[d, d]``) are added
+    before all others.
 
     >>> break_cycles(np.array([[0.0, 0.9, 0.0], [0.2, 0.0, 0.5], [0.4, 0.0, 0.0]])).tolist()
     [[0.0, 0.9, 0.0], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]
     """
     kept = np.zeros_like(W)
     cause, effect = np.nonzero(W)
-    order = np.argsort(-W[cause, effect], kind="stable")
+    later = np.zeros(len(cause), np.bool_) if first is None else ~first[cause, effect]
+    order = np.lexsort((-W[cause, effect], later))
     _add_acyclic(W, cause[order], effect[order], kept)
     return kept
 

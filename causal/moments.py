@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from headwater.online import Block, Snapshot, SnapshotError, kernel, restore, take
 
-__all__ = ["LaggedMoments", "MomentsState"]
+__all__ = ["LaggedMoments", "MomentsState", "pooled"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -203,6 +203,13 @@ class LaggedMoments:
             if (found := getattr(state, name).shape) != shape:
                 raise SnapshotError(f"LaggedMoments.{name}: expected shape {shape}, found {found}")
         self._state = state
+
+
+def pooled(one: LaggedMoments, other: LaggedMoments) -> Floats:
+    """Covariances ``float64[p + 1, d, d]`` of the rows of two learners together, every row with the same weight."""
+    weights = one.weight, other.weight
+    total = weights[0] * one.covariances() + weights[1] * other.covariances()
+    return np.asarray(total / max(sum(weights), 1.0))
 
 
 @kernel

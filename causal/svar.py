@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from headwater.online import kernel
 
+from .constraints import CONFIRMED, EXPECTED, FORBIDDEN, Standing
+
 __all__ = ["Svar", "carry", "contributions", "dense", "fit", "own_lags", "predict", "screen"]
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -18,6 +20,7 @@ Slots: TypeAlias = NDArray[np.int64]
 
 CLIP = 30.0  # standard deviations; a regressor beyond them would dwarf every other term of a prediction
 LEAST = 0.01  # smallest residual scale: an exact prediction is luck
+PREFERRED = 4.0  # screening: a correlation half as strong is enough where the topology expects an edge
 SWEEPS = 200  # a warm start needs 2 to 10; the cap only guards against a nearly singular block
 
 
@@ -69,12 +72,16 @@ def fit(
     return Svar(start.candidates, theta, np.maximum(np.sqrt(left), LEAST))
 
 
-def screen(gamma: Floats, scale: Floats, keep: Svar, slots: int) -> Slots:
-    """Choose candidates ``int64[d, p + slots]``: own lags, those with weight in `keep`, then by Gamma^2 / variance."""
+def screen(gamma: Floats, scale: Floats, keep: Svar, slots: int, standing: Standing | None = None) -> Slots:
+    """Choose candidates ``int64[d, p + slots]``: own lags, those with weight in `keep`, then by Gamma^2 / variance.
+
+    By `standing` (``int8[d, d]``) confirmed edges come first, expected ones count four times, forbidden ones never.
+    """
     p, d = len(gamma) - 1, gamma.shape[1]
     chosen = np.full((d, p + slots), -1, np.int64)
     chosen[:, :p] = own_lags(d, p)
-    _choose(gamma, scale, keep.candidates, keep.theta, p, chosen)
+    known = np.zeros((d, d), np.int8) if standing is None else standing
+    _choose(gamma, scale, keep.candidates, keep.theta, known, chosen)
     return chosen
 
 
@@ -120,19 +127,27 @@ def _regressors(Z: Floats) -> Floats:
 
 
 @kernel
-def _choose(gamma: Floats, scale: Floats, kept: Slots, theta: Floats, p: int, chosen: Slots) -> None:
+def _choose(gamma: Floats, scale: Floats, kept: Slots, theta: Floats, standing: Standing, chosen: Slots) -> None:
     """In place: chosen[d, p + slots] gets the best cross candidates behind the own lags."""
+    p = len(gamma) - 1
     d, slots = len(chosen), chosen.shape[1] - p
     score = np.empty(d * p)
     best = np.empty(slots)
     for j in range(d):
         for i in range(d):
-            weigh = scale[i] > 0.0 and i != j
+            weight = 1.0 / (scale[i] * scale[i]) if scale[i] > 0.0 and i != j else 0.0
+            if standing[i, j] == FORBIDDEN:
+                weight = 0.0
+            elif standing[i, j] == EXPECTED:
+                weight *= PREFERRED
             for lag in range(p):
                 value = gamma[lag + 1, j, i]
-                score[i * p + lag] = value * value / (scale[i] * scale[i]) if weigh else 0.0
+                score[i * p + lag] = value * value * weight
+                if standing[i, j] == CONFIRMED and weight > 0.0:
+                    score[i * p + lag] = np.inf
         for k in range(kept.shape[1]):
-            if kept[j, k] >= 0 and theta[j, k] != 0.0 and kept[j, k] // p != j:
+            i = max(kept[j, k], 0) // p
+            if kept[j, k] >= 0 and theta[j, k] != 0.0 and i != j and standing[i, j] != FORBIDDEN:
                 score[kept[j, k]] = np.inf
         best[:] = 0.0
         weakest = 0

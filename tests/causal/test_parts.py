@@ -11,6 +11,7 @@ from headwater.causal.svar import Svar, dense, own_lags
 from tests.causal.naive_causal import svar_rows, toeplitz, tree
 
 P, D = 2, 12
+FREE = np.zeros((D, D), np.int8)
 
 
 def nothing(slots: int) -> Svar:
@@ -29,12 +30,12 @@ def moments(X: np.ndarray, *, local: bool = False) -> LaggedMoments:
 def quiet() -> tuple[np.ndarray, Svar]:
     rng = np.random.default_rng(0)
     A = tree(rng, D, 0.6)
-    return A, fit_invariant(moments(svar_rows(rng, A, 4000)).covariances(), nothing(P + 8), 8, 0.02)
+    return A, fit_invariant(moments(svar_rows(rng, A, 4000)).covariances(), nothing(P + 8), 8, 0.02, FREE)
 
 
 def test_the_invariant_part_finds_the_edges_of_a_tree(quiet: tuple[np.ndarray, Svar]) -> None:
     A, theta = quiet
-    found = fuse(theta, nothing(P + 8), P, "additive")
+    found = fuse(theta, nothing(P + 8), P, "additive", FREE)
     true = (A > 0) & ~np.eye(D, dtype=bool)
     assert (found.W[true] > 0.2).all()
     assert (found.W[~true] < 0.1).all()
@@ -53,7 +54,7 @@ def test_own_lags_leave_more_than_the_full_model_does(quiet: tuple[np.ndarray, S
 def test_own_lags_are_cheaper_by_their_price(quiet: tuple[np.ndarray, Svar]) -> None:
     A, _ = quiet
     gamma = moments(svar_rows(np.random.default_rng(1), A, 4000)).covariances()
-    theta = fit_invariant(gamma, nothing(P + 8), 8, 0.05)
+    theta = fit_invariant(gamma, nothing(P + 8), 8, 0.05, FREE)
     S, effect = toeplitz(gamma), np.vstack(list(dense(theta, P)))  # [D * P, D], lag by lag
     units = np.sqrt(np.diag(S))
     gradient = np.abs(S[D:, :D] - S[D:, D:] @ effect) / np.outer(units[D:], units[:D])
@@ -77,7 +78,7 @@ def dependent(A: np.ndarray, theta: Svar, seed: int, rows: int, level: float = 0
     rng = np.random.default_rng(seed)
     X = svar_rows(rng, A, rows + 50)[50:] / svar_rows(rng, tree(np.random.default_rng(0), D, 0.6), 2000).std(axis=0)
     learner = moments(X + rng.normal(scale=level, size=D), local=True)
-    return dense(fit_dependent(learner.covariances(), learner.weight, theta, nothing(P + 16), 16, 0.02), P)
+    return dense(fit_dependent(learner.covariances(), learner.weight, theta, nothing(P + 16), 16, 0.02, FREE), P)
 
 
 @pytest.mark.parametrize("rows", [16, 48, 160, 800])
@@ -111,12 +112,12 @@ def one_edge(i: int, j: int, lag: int, weight: float) -> Svar:
 
 def test_fusion_adds_with_sign_and_labels_what_is_new() -> None:
     theta = one_edge(0, 1, 2, 0.5)
-    undone = fuse(theta, one_edge(0, 1, 2, -0.5), P, "additive")
+    undone = fuse(theta, one_edge(0, 1, 2, -0.5), P, "additive", FREE)
     assert not undone.W.any()
     assert not undone.lag.any()
-    stronger = fuse(theta, one_edge(0, 1, 2, 0.2), P, "additive")
+    stronger = fuse(theta, one_edge(0, 1, 2, 0.2), P, "additive", FREE)
     assert (stronger.W[0, 1], stronger.lag[0, 1], stronger.part[0, 1]) == (0.7, 2, 0)
-    new = fuse(theta, one_edge(3, 1, 1, 0.2), P, "additive")
+    new = fuse(theta, one_edge(3, 1, 1, 0.2), P, "additive", FREE)
     assert (new.W[3, 1], new.lag[3, 1], new.part[3, 1]) == (0.2, 1, 1)
     assert new.lag.dtype == np.int64
     assert new.part.dtype == np.int8
@@ -128,14 +129,14 @@ def test_a_fused_graph_has_no_cycle(quiet: tuple[np.ndarray, Svar], fusion: str)
     rng = np.random.default_rng(4)
     delta = Svar(rng.integers(0, D * P, size=(D, 6)), rng.normal(size=(D, 6)), np.ones(D))
     delta = Svar(np.sort(delta.candidates, axis=1), delta.theta, delta.scale)
-    W = fuse(theta, delta, P, fusion).W
+    W = fuse(theta, delta, P, fusion, FREE).W
     assert nx.is_directed_acyclic_graph(nx.from_numpy_array(W, create_using=nx.DiGraph))
     assert np.count_nonzero(W) > D
 
 
 def test_the_commutator_waits_for_an_incident(quiet: tuple[np.ndarray, Svar]) -> None:
     _, theta = quiet
-    before = [fuse(theta, nothing(1), P, fusion).W for fusion in ("additive", "commutator")]
+    before = [fuse(theta, nothing(1), P, fusion, FREE).W for fusion in ("additive", "commutator")]
     np.testing.assert_array_equal(*before)
-    after = [fuse(theta, one_edge(3, 1, 1, 0.4), P, fusion).W for fusion in ("additive", "commutator")]
+    after = [fuse(theta, one_edge(3, 1, 1, 0.4), P, fusion, FREE).W for fusion in ("additive", "commutator")]
     assert not np.array_equal(*after)
