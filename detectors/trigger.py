@@ -5,7 +5,7 @@ is learned when: the first base, the base of a metric that appears later, and th
 """
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from headwater.online import Block, Snapshot, restore, take
 
 from .calibrate import learn, silence
 from .cusum import Evidence, Recent, Watch, watch
+from .trigger_info import TriggerInfo
 from .trigger_state import TriggerState
 
 __all__ = ["TriggerInfo", "TriggerPoint"]
@@ -24,18 +25,6 @@ DAY = 86400.0
 SLOWEST = 0.25  # weight of the newest rows in a refresh, once several bases have been seen
 ENOUGH = 10  # windows that make a base when it is handed over
 SAMPLES = 3  # windows of present samples without which a metric has no base
-
-
-class TriggerInfo(NamedTuple):
-    """Evidence of a block of T rows of d metrics."""
-
-    learning: Array  # [T] share of the first base that is filled
-    joint: Array  # [T] joint CUSUM over its threshold: 1 is an alarm; NaN while learning
-    scores: Array  # [T, d] CUSUM of each metric over its threshold; NaN while it is learning or missing
-    alarm: NDArray[np.int8]  # [T] 0 none, 1 joint, 2 metric
-    onset: NDArray[np.int64]  # [T] rows back to the last zero of the CUSUM that fired; 0 without an alarm
-    strength: Array  # [T] -ln of the false alarms that the CUSUM expects per row this high; NaN without an alarm
-    contributions: Array  # [T, d] departure from the level at the onset, in standard deviations; NaN without an alarm
 
 
 class TriggerPoint(AnomalyDetector):
@@ -138,7 +127,7 @@ class TriggerPoint(AnomalyDetector):
         s = self._state
         s.widen(X.shape[1])
         out = _evidence(*X.shape)
-        learning, strength = np.ones(T), np.full(T, np.nan)
+        learning, strength, score = np.ones(T), np.full(T, np.nan), np.full(T, np.nan)
         at = 0
         while at < T:
             before, until = int(s.filled[0]), self._until()
@@ -148,10 +137,11 @@ class TriggerPoint(AnomalyDetector):
             if s.learned == 0:
                 learning[rows] = np.minimum(1.0, np.arange(before + 1, before + 1 + len(part.joint)) / self.base)
             strength[rows] = _strength(part, s)
+            score[rows] = silence(s.joint_tail, part.joint * s.joint[2])
             at = rows.stop
             if s.filled[0] == until:
                 self._look_back()
-        return TriggerInfo(learning, out.joint, out.scores, out.alarm, out.onset, strength, out.contributions)
+        return TriggerInfo(learning, out.joint, out.scores, out.alarm, out.onset, strength, out.contributions, score)
 
     def fit(self, X: Block) -> None:
         """Forget everything and learn the base from `X` at once: the same as stepping through ``base`` rows.
