@@ -191,7 +191,7 @@ def incident_table(
             "cause state": [i.rca for i in incidents],
             "service": [i.service for i in incidents],
             "cause": [i.cause for i in incidents],
-            "how sure": [firmness(i.confidence) if i.cause else "" for i in incidents],
+            "how sure": [firmness(i.answer) if i.cause else "" for i in incidents],
             "onset": _times([i.onset for i in incidents]),
             "minutes": [(end(i, newest) - i.onset) / 60 for i in incidents],
             "found late": [(i.system, i.id) in late for i in incidents],

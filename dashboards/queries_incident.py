@@ -50,6 +50,9 @@ def metrics(ranked: Ranked, series: Mapping[str, Series]) -> pl.DataFrame:
             "score": [s.score for s in top],
             "share": [100 * s.score / first for s in top],
             "abnormal": [s.abnormal for s in top],
+            "lasting": [s.sustained for s in top],
+            "sharp": [s.sharp for s in top],
+            "silent": [s.silent for s in top],
             "explained": [percent(s.explained) for s in top],
             "by": [s.by for s in top],
             "walk": [s.walk for s in top],
@@ -126,7 +129,7 @@ def timeline(events: Sequence[Triggered | Ranked | Changed]) -> pl.DataFrame:
 
 def _sentence(incident: Incident) -> str:
     if incident.cause:
-        return f"{firmness(incident.confidence)} {incident.cause.replace('|', ' ')}"
+        return f"{firmness(incident.answer)} {incident.cause.replace('|', ' ')}"
     return f"{len(incident.changed)} metrics changed" if incident.changed else f"onset {clock(incident.onset)} UTC"
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from headwater.streaming.records import Edge
+from headwater.streaming.suspects import Edge
 
 from .charts import CAUSE, MUTED, PATH, SYMPTOM, Option, base
 from .layout import ROW, focus, positions

@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import polars as pl
 
-from headwater.streaming.records import Incident, Ranked, Suspect
-from headwater.streaming.wording import UNUSUAL, firmness, still
+from headwater.streaming.records import Incident, Ranked
+from headwater.streaming.suspects import Suspect
+from headwater.streaming.wording import RATIO, doubt, firmness, still, sure
 
 from .charts import CAUSE, MUTED, Option, base, line, millis, time_axis
 from .words import clock, moment, number, plain, span
@@ -81,9 +82,11 @@ def verdict(incident: Incident, rankings: Sequence[Ranked]) -> tuple[str, str]:
     first = next((m for m in ranked.metrics if m.name == incident.cause), ranked.metrics[0])
     why = f"{label(first.name)} is {number(first.value)}, usually {number(first.usual)}"
     share = _origin(first)
-    doubt = "" if incident.confidence >= 1 else f" There is {UNUSUAL}, so this may be nobody's fault."
-    headline = f"{firmness(incident.confidence).capitalize()}: {incident.service}"
-    return headline, f"{why}{share}.{doubt} {settled(incident, rankings)}"
+    reason = doubt(incident.answer)
+    doubtful = f" There is {reason}, so this may be nobody's fault." if incident.answer == "nothing" else ""
+    doubtful = f" But {reason}: the cause may lie outside." if incident.answer == "outside" else doubtful
+    headline = f"{firmness(incident.answer).capitalize()}: {incident.service}"
+    return headline, f"{why}{share}.{doubtful} {settled(incident, rankings)}"
 
 
 def _origin(suspect: Suspect) -> str:
@@ -99,8 +102,8 @@ def facts(incident: Incident, ranked: Ranked | None, end: float) -> list[Fact]:
     margin = f"{number(incident.margin)} ×" if runner_up else "–"
     return [
         Fact("Margin", margin, f"Score of the first service over the runner-up's ({runner_up or 'there is none'})."),
-        Fact("Confidence", number(incident.confidence), "Strength of the evidence over that of quiet windows. "
-             "Below 1 nothing is unusual; from 2 on a cause is named."),
+        Fact("Confidence", sure(incident.confidence), "How probable it is that the first place is right."),
+        Fact("Ratio", number(incident.ratio), f"{RATIO[0].upper()}{RATIO[1:]}."),
         Fact("Onset", clock(incident.onset), f"First changed row: {moment(incident.onset)}."),
         Fact("Opened after", span(incident.opened - incident.onset), f"At the row of {moment(incident.opened)}."),
         Fact("Lasted" if incident.closed is not None else "Lasting", span(end - incident.onset),

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .suspects import Answer, Edge, Hop, ServiceSuspect, Suspect
+
 __all__ = [
     "Arrival",
     "Changed",
@@ -18,7 +20,6 @@ __all__ = [
     "CommandKind",
     "DeadLetter",
     "Direction",
-    "Edge",
     "Event",
     "EvidenceWindow",
     "Frame",
@@ -29,9 +30,7 @@ __all__ = [
     "RcaState",
     "Sample",
     "Series",
-    "ServiceSuspect",
     "State",
-    "Suspect",
     "Tick",
     "Triggered",
     "Wide",
@@ -44,7 +43,9 @@ Direction: TypeAlias = Literal["up", "down", "both"]
 """Which way is bad."""
 State: TypeAlias = Literal["open", "acknowledged", "resolved", "dismissed", "shifted"]
 RcaState: TypeAlias = Literal["collecting", "provisional", "converged", "inconclusive"]
-CommandKind: TypeAlias = Literal["acknowledge", "resolve", "dismiss", "baseline"]
+CommandKind: TypeAlias = Literal[
+    "acknowledge", "resolve", "dismiss", "baseline", "verdict", "confirm_edge", "forbid_edge"
+]
 
 
 class Position(NamedTuple):
@@ -128,7 +129,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What someone asks of a running worker. It enters the pipeline like data and is stored with its place."""
+    """What someone asks of a running worker. It enters the pipeline like data and is stored with its place.
+
+    `cause` is what a verdict names (an entity, or entity|metric), and with `effect` the ends of an edge.
+    """
 
     id: int
     system: str
@@ -136,46 +140,8 @@ class Command(msgspec.Struct, frozen=True):
     incident: str = ""
     by: str = ""
     note: str = ""
-
-
-class Suspect(msgspec.Struct, frozen=True):
-    """One metric in a ranking, with the evidence that put it there."""
-
-    entity: str
-    metric: str
-    score: float  # where it started: the order of the list
-    abnormal: float  # how abnormal: 1 = the one-in-a-hundred event of this type of metric in quiet time
-    explained: float = 0.0  # share that the invariant graph explains by other metrics, 0..1
-    by: str = ""  # name of the metric that explains most of it
-    walk: float = 0.0  # probability of the random walk with restart from the KPI
-    value: float = 0.0  # typical value in the incident's window, in the metric's unit
-    usual: float = 0.0  # typical value before the onset
-
-    @property
-    def name(self) -> str:
-        """``entity|metric``."""
-        return f"{self.entity}|{self.metric}"
-
-
-class ServiceSuspect(msgspec.Struct, frozen=True):
-    """One service in a ranking: its own abnormality, and the part of others' that flows to it."""
-
-    entity: str
-    score: float
-    metric: str  # its first metric
-    internal: float = 0.0
-    external: float = 0.0
-    flow: float = 0.0
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """``cause → effect`` between two series names, with its fused weight and the lag that carries most of it."""
-
-    cause: str
-    effect: str
-    weight: float
-    lag: int
-    part: Literal["invariant", "dependent"] = "invariant"
+    cause: str = ""
+    effect: str = ""
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -193,11 +159,20 @@ class Incident(msgspec.Struct, frozen=True):
     cause: str = ""  # entity|metric that ranks first
     service: str = ""  # entity that ranks first
     margin: float = 0.0  # score of the first service over that of the second
-    confidence: float = 0.0  # strength of the evidence over that of quiet windows: < 1 nothing unusual, >= 2 named
+    confidence: float = 0.0  # 0..1, probability that the first service (without services: metric) is right
     batches: int = 0
     triggers: int = 1
     changed: tuple[str, ...] = ()  # names of the metrics that changed, strongest first
     path: tuple[str, ...] = ()  # from the cause to the KPI
+    answer: Answer = ""  # how firmly the cause is named
+    ratio: float = 0.0  # strength of the evidence over that of quiet windows: < 1 nothing unusual
+    services: tuple[str, ...] = ()  # the first ones, most suspect first
+    suspects: tuple[str, ...] = ()  # the first metrics, most suspect first
+    linked: str = ""  # id of an incident that was open when this one began, on other metrics
+    entity: str = ""  # whose detector raised the alarm
+    topology: Literal["", "hard", "soft"] = ""  # how the known call graph is used; empty: none is known
+    verdict: str = ""  # the true cause, as somebody told it: an entity, or entity|metric
+    place: int = 0  # of the verdict among `services` or `suspects`, from 1; 0: it is not among them
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -218,11 +193,12 @@ class Triggered(msgspec.Struct, frozen=True):
     time: float
     n: int
     onset: float
-    channel: Literal["joint", "metric"]
+    channel: Literal["joint", "metric", "frozen"]  # many metrics together, one by itself, or some that stand still
     score: float  # -ln of the false alarms expected per sample at this level
     metrics: tuple[tuple[str, float], ...]  # names and shares of the largest contributions
     incident: str = ""  # empty: no incident was opened or extended
     reason: str = ""  # why there is no incident
+    entity: str = ""  # whose detector raised it
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -241,6 +217,10 @@ class Ranked(msgspec.Struct, frozen=True):
     graph_similarity: float  # 1 - Jensen-Shannon divergence of the edge weights, 0..1
     rca: RcaState
     confidence: float
+    answer: Answer = ""
+    ratio: float = 0.0
+    hops: tuple[Hop, ...] = ()  # the steps of the path, one fewer than its names
+    added: tuple[tuple[str, str], ...] = ()  # (caller, callee), calls that no topology named but the data show
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -249,7 +229,7 @@ class Changed(msgspec.Struct, frozen=True):
     system: str
     time: float
     n: int
-    action: str  # opened | ranked | converged | acknowledged | resolved | dismissed | shifted
+    action: str  # opened | ranked | converged | acknowledged | resolved | dismissed | shifted | verdict
     incident: Incident
     by: str = ""
     note: str = ""

@@ -4,15 +4,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.causal.columns import Columns
+from headwater.causal.columns import Columns, Role
 from headwater.causal.diagnosis import Findings
 
 from .case import Batch, Case
 from .incidents import rca_after
-from .records import Edge, Incident, Ranked, ServiceSuspect, Suspect
+from .records import Incident, Ranked
+from .suspects import Edge, Hop, ServiceSuspect, Suspect
 
 __all__ = ["ranked", "settled", "shares"]
 
+HEAD = 5  # entries of the lists that an incident itself holds
 LISTED = 20  # metrics of a ranking that are written down
 CONTRIBUTIONS = 10  # metrics of a trigger that are written down
 EDGES = 60  # edges of a graph that are written down, strongest first
@@ -33,10 +35,14 @@ def settled(incident: Incident, case: Case, batch: Batch, time: float) -> Incide
         cause=best.metric if best else names[int(f.order[0])],
         service=best.entity if best else "",
         margin=best.score / second if best and second > 0 else 0.0,
-        confidence=f.ratio,
+        confidence=f.confidence,
+        answer=f.answer,
+        ratio=f.ratio,
         batches=batch.number + 1,
         changed=tuple(names[int(j)] for j in changed[:LISTED]),
         path=tuple(names[j] for j in f.path),
+        services=tuple(one.entity for one in services[:HEAD]),
+        suspects=tuple(names[int(j)] for j in f.order[:HEAD]),
     )
 
 
@@ -56,7 +62,11 @@ def ranked(incident: Incident, case: Case, batch: Batch, time: float) -> Ranked:
         similarity=batch.similarity,
         graph_similarity=batch.graph_similarity,
         rca=incident.rca,
-        confidence=f.ratio,
+        confidence=f.confidence,
+        answer=f.answer,
+        ratio=f.ratio,
+        hops=tuple(Hop(columns.names[hop.cause], columns.names[hop.effect], *hop[2:]) for hop in f.hops),
+        added=f.added,
     )
 
 
@@ -80,6 +90,11 @@ def _suspect(columns: Columns, f: Findings, j: int) -> Suspect:
         walk=float(f.walk[j]),
         value=float(f.value[j]),
         usual=float(f.usual[j]),
+        sustained=float(f.sustained[j]),
+        sharp=float(f.sharp[j]),
+        silent=float(f.silent[j]),
+        suspicion=float(f.suspicion[j]),
+        role=Role(int(columns.roles[j])).name.lower(),
     )
 
 

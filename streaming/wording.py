@@ -1,9 +1,51 @@
 """The words for what a ranking is worth and what its columns mean: the same on the terminal and on the pages. Pure."""
 
-__all__ = ["FOLLOWING", "METRICS", "SERVICES", "UNUSUAL", "firmness", "margin", "still"]
+import math
 
-UNUSUAL = "nothing unusual in what is measured"
-"""Said of a ranking whose confidence is below 1."""
+from .suspects import Answer
+
+__all__ = [
+    "CHANNELS",
+    "FOLLOWING",
+    "METRICS",
+    "RATIO",
+    "ROLES",
+    "SERVICES",
+    "SILENT",
+    "UNKNOWN_TOPOLOGY",
+    "doubt",
+    "firmness",
+    "margin",
+    "placed",
+    "still",
+    "sure",
+]
+
+RATIO = "strength of the evidence over that of quiet windows: below 1 nothing is unusual, from 2 on a cause is named"
+"""What the ratio of an incident says."""
+
+UNKNOWN_TOPOLOGY = "no call graph is known ([topology] edges, or edge:a>b columns): what drives what is learned"
+"""Said where paths rest on learned edges alone."""
+
+SILENT = 1.0
+"""A metric whose silence is at least so surprising is said to have gone silent."""
+
+CHANNELS = {
+    "joint": "many metrics together",
+    "metric": "a metric by itself",
+    "frozen": "metrics that stand still though they never did",
+}
+"""Channel of a trigger → what it has seen."""
+
+ROLES = {
+    "internal": "what a fault acts on, like cpu, memory or disk",
+    "latency": "what callers wait for",
+    "availability": "what callers see fail",
+    "workload": "how much is asked",
+    "saturation": "what waits in a queue",
+    "shared": "of the host under it, evidence for nobody",
+}
+"""Role of a metric → what it is to its service."""
 
 FOLLOWING = 0.9
 """A batch whose list is more alike than this to the one before has not moved."""
@@ -16,22 +58,50 @@ SERVICES = {
 """Column of the ranked services → what it says."""
 
 METRICS = {
-    "abnormal": "1 is the one-in-a-hundred event of quiet time",
+    "abnormal": "1 is the one-in-a-hundred event of quiet time; the largest of the next three",
+    "lasting": "how unusual it is as a change that lasts",
+    "sharp": "how unusual it is as one of a row or two",
+    "silent": "how unusual it is that it has no values any more",
     "explained, by": "the share that the graph explains by other metrics, and the one that explains most",
     "walk": "how often a random walk up the graph from the symptom ends here",
 }
 """Column of the ranked metrics → what it says."""
 
 
-def firmness(confidence: float) -> str:
+def firmness(answer: Answer) -> str:
     """How firmly a first place may be named a cause.
 
     Examples
     --------
-    >>> firmness(2.0), firmness(1.2), firmness(0.4)
+    >>> firmness("named"), firmness("weak"), firmness("nothing")
     ('likely cause', 'weak suspicion', 'best guess')
     """
-    return "likely cause" if confidence >= 2 else "weak suspicion" if confidence >= 1 else "best guess"
+    return {"named": "likely cause", "weak": "weak suspicion"}.get(answer, "best guess")
+
+
+def doubt(answer: Answer) -> str:
+    """Why a first place may be nobody's fault; empty: no reason to say so.
+
+    Examples
+    --------
+    >>> doubt("nothing")
+    'nothing unusual in what is measured'
+    """
+    return {
+        "nothing": "nothing unusual in what is measured",
+        "outside": "the KPIs suffer, and nothing else that is measured is unusual",
+    }.get(answer, "")
+
+
+def sure(confidence: float) -> str:
+    """The probability that the first place is right; a dash if it is not known.
+
+    Examples
+    --------
+    >>> sure(0.834), sure(float("nan"))
+    ('83 %', '-')
+    """
+    return f"{confidence:.0%}".replace("%", " %") if math.isfinite(confidence) else "-"
 
 
 def margin(ratio: float) -> str:
@@ -43,6 +113,17 @@ def margin(ratio: float) -> str:
     ('1.50', '-')
     """
     return f"{ratio:.2f}" if ratio > 0 else "-"
+
+
+def placed(place: int) -> str:
+    """Where the true cause stood in the list when it was told; 0 is further down than the list reaches.
+
+    Examples
+    --------
+    >>> placed(1), placed(0)
+    ('which was place 1', 'which was not among the first')
+    """
+    return f"which was place {place}" if place else "which was not among the first"
 
 
 def still(settled_at: int, agreement: float) -> str:

@@ -24,6 +24,7 @@ PURE = (
     "pipeline",
     "pipeline_config",
     "records",
+    "suspects",
     "table",
     "ticks",
     "totals",

@@ -70,7 +70,7 @@ def _open_incidents(live: Sequence[Incident]) -> None:
         if key not in seen:
             seen.add(key)
             st.toast(f"{incident.id} was opened")
-        words = firmness(incident.confidence)
+        words = firmness(incident.answer)
         cause = f"{words} {plain(incident.service)}" if incident.service else "no cause named yet"
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.badge(incident.state, color="red" if incident.state == "open" else "orange")

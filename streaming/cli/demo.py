@@ -77,13 +77,15 @@ class Story:
         terminal.say(f"  {self._clock(moment)}  {what:<12}{text}")
 
     def _ranked(self, event: "Ranked") -> None:
-        from headwater.streaming.wording import UNUSUAL, firmness
+        from headwater.streaming import wording
 
         first = event.metrics[0] if event.metrics else None
         service = f"{event.services[0].entity} {event.services[0].score:.2f}, " if event.services else ""
-        named = f"{firmness(event.confidence)} {service}{first.name} {first.score:.2f}" if first else "no cause named"
-        doubt = "" if event.confidence >= 1 else f"; {UNUSUAL}"
-        self._line(event.time, f"batch {event.batch}", f"{named}  ({event.rca}{doubt})")
+        named = (
+            f"{wording.firmness(event.answer)} {service}{first.name} {first.score:.2f}" if first else "no cause named"
+        )
+        why = "; ".join(filter(None, (event.rca, wording.doubt(event.answer))))
+        self._line(event.time, f"batch {event.batch}", f"{named}  ({why})")
 
     def _changed(self, event: "Changed") -> None:
         incident = event.incident
@@ -92,7 +94,7 @@ class Story:
         else:
             self._open.discard(incident.id)
         told = {"opened": f"the walk starts at {incident.kpi or 'the joint anomaly'}"}
-        told["converged"] = f"{incident.cause}, confidence {incident.confidence:.1f}"
+        told["converged"] = f"{incident.cause}, confidence {incident.confidence:.0%}"
         self._line(
             event.time, incident.id, f"{event.action}: {told[event.action]}" if event.action in told else event.action
         )

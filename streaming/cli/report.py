@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwater.streaming import wording
-from headwater.streaming.records import Changed, Incident, Ranked, ServiceSuspect, Suspect, Triggered
+from headwater.streaming.records import Changed, Incident, Ranked, Triggered
+from headwater.streaming.suspects import ServiceSuspect, Suspect
 
 from .terminal import span, utc
 
@@ -21,7 +22,6 @@ REPORT_VERSION = 1
 """Version of the JSON of `incidents show` and `export`. Fields are only ever added to a version."""
 
 TOP = 10
-CONFIDENCE = "below 1 nothing is unusual, from 2 on a cause is named"
 
 
 class Section(NamedTuple):
@@ -78,16 +78,19 @@ def headline(incident: Incident) -> str:
 
     Examples
     --------
-    >>> headline(Incident("shop", "INC-7", "open", "converged", 0.0, 5.0, 9.0, cause="db|wait", confidence=2.3))
-    'INC-7 open: likely cause db|wait (converged, margin -, confidence 2.3)'
-    >>> headline(Incident("shop", "INC-8", "open", "provisional", 0.0, 5.0, 9.0, cause="db|wait", confidence=0.3))
-    'INC-8 open: best guess db|wait (provisional, margin -, confidence 0.3: nothing unusual in what is measured)'
+    >>> likely = {"cause": "db|wait", "answer": "named", "confidence": 0.83}
+    >>> headline(Incident("shop", "INC-7", "open", "converged", 0.0, 5.0, 9.0, **likely))
+    'INC-7 open: likely cause db|wait (converged, margin -, confidence 83 %)'
+    >>> guess = {"cause": "db|wait", "answer": "nothing", "confidence": 0.1}
+    >>> headline(Incident("shop", "INC-8", "open", "provisional", 0.0, 5.0, 9.0, **guess))
+    'INC-8 open: best guess db|wait (provisional, margin -, confidence 10 %: nothing unusual in what is measured)'
     """
     if not incident.cause:
         return f"{incident.id} {incident.state}: no cause named yet"
-    doubt = "" if incident.confidence >= 1 else f": {wording.UNUSUAL}"
-    sure = f"{incident.rca}, margin {wording.margin(incident.margin)}, confidence {incident.confidence:.1f}{doubt}"
-    return f"{incident.id} {incident.state}: {wording.firmness(incident.confidence)} {incident.cause} ({sure})"
+    doubt = wording.doubt(incident.answer)
+    sure = f"confidence {wording.sure(incident.confidence)}" + f": {doubt}" * bool(doubt)
+    known = f"{incident.rca}, margin {wording.margin(incident.margin)}, {sure}"
+    return f"{incident.id} {incident.state}: {wording.firmness(incident.answer)} {incident.cause} ({known})"
 
 
 def sections(whole: dict[str, Any]) -> list[Section]:
@@ -134,8 +137,13 @@ def _summary(incident: Incident, rankings: Sequence[Ranked], late: bool) -> list
         ("path", " → ".join(incident.path) or "-"),
         ("walk starts at", incident.kpi or "the joint anomaly (no KPI is configured)"),
         ("changed metrics", f"{len(incident.changed)}: {changed or '-'}"),
-        ("confidence", f"{incident.confidence:.1f}; {CONFIDENCE}"),
+        ("confidence", f"{wording.sure(incident.confidence)}: how probable it is that the first place is right"),
+        ("ratio", f"{incident.ratio:.1f}: {wording.RATIO}"),
     ]
+    if incident.linked:
+        lines.append(("linked to", f"{incident.linked}, which was open when other metrics changed"))
+    if incident.verdict:
+        lines.append(("verdict", f"{incident.verdict}, {wording.placed(incident.place)}"))
     if incident.rca == "converged" and stable is not None:
         lines.append(("ranking", wording.still(stable, rankings[-1].similarity)))
     return [*lines, ("found", "in a backlog, not live")] if late else lines
@@ -162,7 +170,8 @@ def _metrics(batch: int, metrics: Sequence[Suspect]) -> Section:
     rows = []
     for i, m in enumerate(metrics[:TOP], 1):
         level, explained = f"{m.usual:.4g} → {m.value:.4g}", f"{m.explained:.0%}" + f" by {m.by}" * bool(m.by)
-        rows.append((str(i), m.name, f"{m.score:.3g}", level, f"{m.abnormal:.3g}", explained, f"{m.walk:.2f}"))
+        parts = (f"{part:.3g}" for part in (m.abnormal, m.sustained, m.sharp, m.silent))
+        rows.append((str(i), m.name, f"{m.score:.3g}", level, *parts, explained, f"{m.walk:.2f}"))
     heads = ["", "metric", "score", "usual → now", *wording.METRICS]
     return Section(f"Metrics after batch {batch}", heads, rows, wording.METRICS)
 
@@ -183,7 +192,7 @@ def _timeline(events: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
     for event in events:
         if event["type"] == Triggered.__name__.lower():
             metrics = ", ".join(name for name, _ in event["metrics"][:3])
-            lines.append((utc(event["time"]), "trigger", f"{event['channel']} channel: {metrics}"))
+            lines.append((utc(event["time"]), "trigger", f"{wording.CHANNELS[event['channel']]}: {metrics}"))
         elif event["type"] == Changed.__name__.lower() and event["action"] != "ranked":
             told = [f"by {event['by']}"] * bool(event["by"]) + [event["note"]] * bool(event["note"])
             lines.append((utc(event["time"]), event["action"], ": ".join(told)))

@@ -8,20 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headwater.streaming.records import (
-    Changed,
-    Edge,
-    Event,
-    EvidenceWindow,
-    Incident,
-    Ranked,
-    Series,
-    ServiceSuspect,
-    Suspect,
-    Tick,
-    Triggered,
-)
+from headwater.streaming.records import Changed, Event, EvidenceWindow, Incident, Ranked, Series, Tick, Triggered
 from headwater.streaming.store.writer import Batch, Store
+from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
 
 START = 1_764_000_000.0  # 2025-11-24 16:00:00 UTC
 ROWS = 1800
@@ -152,7 +141,9 @@ def incident(batch: int, kpi: str = PATH[3]) -> Incident:
         cause=suspects(batch)[0].name if batch else "",
         service=ranked[0].entity if batch else "",
         margin=ranked[0].score / ranked[1].score if batch else 0.0,
-        confidence=0.5 + 0.3 * batch if batch else 0.0,
+        confidence=0.5 + 0.03 * batch if batch else 0.0,
+        answer="named" if batch >= 5 else "weak" if batch else "",
+        ratio=0.5 + 0.3 * batch if batch else 0.0,
         batches=batch,
         changed=(PATH[2], PATH[3], PATH[1], PATH[0], "vllm-b|queue_len"),
         path=PATH if batch else (),
@@ -163,7 +154,8 @@ def old_incident() -> list[Event]:
     """An incident that was resolved, whose ranking never settled."""
     gone = Incident(
         SYSTEM, "INC-1", "resolved", "inconclusive", START + 200, START + 212, START + 330, START + 330,
-        cause="db|latency_p99", service="db", margin=1.05, confidence=0.8, batches=2, changed=("db|latency_p99",),
+        cause="db|latency_p99", service="db", margin=1.05, answer="nothing", confidence=0.2, ratio=0.8, batches=2,
+        changed=("db|latency_p99",),
     )  # fmt: skip
     return [
         Triggered(SYSTEM, START + 212, 0, START + 200, "joint", 9.2, (("db|latency_p99", 0.8),), "INC-1"),

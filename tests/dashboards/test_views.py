@@ -134,13 +134,15 @@ def test_why_names_the_distance_and_the_last_reason(reader: Reader) -> None:
 # --- the incident
 
 
-@pytest.mark.parametrize(("confidence", "words"), [(0.4, "Best guess"), (1.2, "Weak suspicion"), (2.0, "Likely cause")])
-def test_the_card_names_a_cause_only_as_firmly_as_the_evidence(reader: Reader, confidence: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"), [("nothing", "Best guess"), ("weak", "Weak suspicion"), ("named", "Likely cause")]
+)
+def test_the_card_names_a_cause_only_as_firmly_as_the_evidence(reader: Reader, answer: str, words: str) -> None:
     incident, ranked = newest(reader)
-    headline, why = views_incident.verdict(msgspec.structs.replace(incident, confidence=confidence), [ranked])
+    headline, why = views_incident.verdict(msgspec.structs.replace(incident, answer=answer), [ranked])
     assert headline == f"{words}: vllm-a"
     assert "vllm-a · kv_cache_usage is 0.971, usually 0.42" in why
-    assert ("nothing unusual in what is measured, so this may be nobody's fault" in why) is (confidence < 1)
+    assert ("nothing unusual in what is measured, so this may be nobody's fault" in why) is (answer == "nothing")
 
 
 @pytest.mark.parametrize(
@@ -170,8 +172,8 @@ def test_facts_are_the_incident_s(reader: Reader) -> None:
     incident, ranked = newest(reader)
     found = {f.label: f.value for f in views_incident.facts(incident, ranked, incident.updated)}
     assert found == {
-        "Margin": "4 ×", "Confidence": "3.5", "Onset": "16:25:00", "Opened after": "9 s", "Lasting": "1 min 00 s",
-        "Batches": "10",
+        "Margin": "4 ×", "Confidence": "80 %", "Ratio": "3.5", "Onset": "16:25:00", "Opened after": "9 s",
+        "Lasting": "1 min 00 s", "Batches": "10",
     }  # fmt: skip
     alone = msgspec.structs.replace(ranked, services=ranked.services[:1])
     assert views_incident.facts(incident, alone, incident.updated)[0].value == "–", "one service has no runner-up"

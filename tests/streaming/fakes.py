@@ -21,11 +21,11 @@ from headwater.streaming.records import (
     Ranked,
     Sample,
     Series,
-    Suspect,
     Tick,
     Triggered,
 )
 from headwater.streaming.source import Poll, dead_letter
+from headwater.streaming.suspects import Suspect
 
 CRASH = "crash"
 POISON = "poison"

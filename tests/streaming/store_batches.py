@@ -3,8 +3,9 @@
 import numpy as np
 
 from headwater.streaming.outbox import OutboxRow
-from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Suspect, Tick, Triggered
+from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Tick, Triggered
 from headwater.streaming.store.batch import Answer, Batch
+from headwater.streaming.suspects import Suspect
 
 
 def tick(time: float, system: str = "shop", width: int = 2) -> Tick:

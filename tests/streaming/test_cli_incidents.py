@@ -13,19 +13,10 @@ import pytest
 
 from headwater.streaming import wording
 from headwater.streaming.cli import report
-from headwater.streaming.records import (
-    Changed,
-    Edge,
-    EvidenceWindow,
-    Incident,
-    Ranked,
-    Series,
-    ServiceSuspect,
-    Suspect,
-    Triggered,
-)
+from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Triggered
 from headwater.streaming.store.batch import Answer, Batch
 from headwater.streaming.store.writer import Store
+from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
 
 Run = Callable[..., tuple[int, str, str]]
 pytestmark = pytest.mark.usefixtures("nowhere")
@@ -34,7 +25,7 @@ TIME = 1_700_000_000.0
 
 OPEN = Incident(
     "shop", "INC-1", "open", "converged", onset=TIME, opened=TIME + 12, updated=TIME + 60, kpi="gw|p95",
-    cause="__db__|wait", service="__db__", confidence=2.3, batches=2,
+    cause="__db__|wait", service="__db__", answer="named", confidence=0.83, ratio=2.3, batches=2,
     changed=("__db__|wait", "gw|[red]"), path=("__db__|wait", "gw|p95"),
 )  # fmt: skip
 OLD = Incident("shop", "INC-0", "resolved", "inconclusive", TIME - 900, TIME - 890, TIME - 600, closed=TIME - 600)
@@ -43,12 +34,13 @@ OLD = Incident("shop", "INC-0", "resolved", "inconclusive", TIME - 900, TIME - 8
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/shop.db"
-    metric = Suspect("__db__", "wait", 3.0, 4.0, explained=0.25, by="db|cpu", value=2.0, usual=float("nan"))
+    known = {"explained": 0.25, "by": "db|cpu", "value": 2.0, "usual": float("nan"), "sustained": 3.0, "sharp": 2.0}
+    metric = Suspect("__db__", "wait", 3.0, 4.0, **known)
     service = ServiceSuspect("db", 3.0, "wait", 2.0, 1.0, 1.0)
     edges = (Edge("__db__|wait", "front|latency", 0.5, 2, "dependent"),)
     ranked = [
         Ranked(
-            "shop", TIME + 20 * b, 1, "INC-1", b, (metric,), (service,), edges, OPEN.path, 0.9, 0.8, "converged", 2.3
+            "shop", TIME + 20 * b, 1, "INC-1", b, (metric,), (service,), edges, OPEN.path, 0.9, 0.8, "converged", 0.83
         )
         for b in (1, 2)
     ]
@@ -100,9 +92,9 @@ def test_show_is_plain_aligned_lines_off_a_terminal(hw: Run, store: str) -> None
     code, out, _ = hw("incidents", "show", "INC-1", "--store", store)
     lines = out.splitlines()
     assert code == 0
-    assert lines[0] == "INC-1 open: likely cause __db__|wait (converged, margin -, confidence 2.3)"
+    assert lines[0] == "INC-1 open: likely cause __db__|wait (converged, margin -, confidence 83 %)"
     assert "path             __db__|wait → gw|p95" in lines
-    assert "1  __db__|wait  3      nan → 2      4         25% by db|cpu  0.00" in lines
+    assert "1  __db__|wait  3      nan → 2      4         3        2      0       25% by db|cpu  0.00" in lines
     assert "lasted           1 min 0 s from the onset, so far" in lines
     assert "\\" not in out
     for column, says in (wording.SERVICES | wording.METRICS).items():
@@ -131,28 +123,54 @@ def test_export_as_graphml_holds_the_edges_of_the_last_ranking(hw: Run, store: s
 def test_export_as_markdown_shows_names_as_they_are(hw: Run, store: str, tmp_path: Path) -> None:
     assert hw("incidents", "export", "INC-1", "--store", store, "--format", "md", "-o", "a.md")[:2] == (0, "")
     text = (tmp_path / "a.md").read_text()
-    assert text.startswith(r"# INC-1 open: likely cause \_\_db\_\_\|wait (converged, margin -, confidence 2.3)" + "\n")
-    assert r"| 1 | \_\_db\_\_\|wait | 3     | nan → 2     | 4        | 25% by db\|cpu | 0.00 |" in text
+    assert text.startswith(r"# INC-1 open: likely cause \_\_db\_\_\|wait (converged, margin -, confidence 83 %)" + "\n")
+    assert (
+        r"| 1 | \_\_db\_\_\|wait | 3     | nan → 2     | 4        | 3       | 2     | 0      | 25% by db\|cpu | 0.00 |"
+        in text
+    )
     assert "| 2023-11-14 22:14:20Z | converged | by ann: looking" in text
     assert hw("incidents", "export", "INC-1", "--store", store, "-o", "gone/a.md")[0] == 2
 
 
 @pytest.mark.parametrize(
-    ("confidence", "margin", "said"),
+    ("answer", "margin", "said"),
     [
-        (2.0, 1.5, "likely cause __db__|wait (converged, margin 1.50, confidence 2.0)"),
-        (1.0, 0.0, "weak suspicion __db__|wait (converged, margin -, confidence 1.0)"),
-        (0.9, 0.0, "best guess __db__|wait (converged, margin -, confidence 0.9: nothing unusual in what is measured)"),
+        ("named", 1.5, "likely cause __db__|wait (converged, margin 1.50, confidence 83 %)"),
+        ("weak", 0.0, "weak suspicion __db__|wait (converged, margin -, confidence 83 %)"),
+        (
+            "nothing",
+            0.0,
+            "best guess __db__|wait (converged, margin -, confidence 83 %: nothing unusual in what is measured)",
+        ),
+        (
+            "outside",
+            0.0,
+            "best guess __db__|wait (converged, margin -, confidence 83 %: the KPIs suffer, and nothing else that is"
+            " measured is unusual)",
+        ),
     ],
 )
-def test_a_cause_is_named_as_firmly_as_the_evidence_allows(confidence: float, margin: float, said: str) -> None:
-    incident = msgspec.structs.replace(OPEN, confidence=confidence, margin=margin)
+def test_a_cause_is_named_as_firmly_as_the_evidence_allows(answer: str, margin: float, said: str) -> None:
+    incident = msgspec.structs.replace(OPEN, answer=answer, margin=margin)
     assert report.headline(incident) == f"INC-1 open: {said}"
 
 
-def summary(*similarity: float, changed: int = 2) -> dict[str, str]:
-    incident = msgspec.structs.replace(OPEN, changed=tuple(f"m{k}|x" for k in range(changed)))
-    ranked = Ranked("shop", TIME, 1, "INC-1", 0, (), (), (), (), 0.0, 0.8, "converged", 2.3)
+@pytest.mark.parametrize(
+    ("place", "said"), [(1, "db|io, which was place 1"), (0, "db|io, which was not among the first")]
+)
+def test_a_verdict_is_told_with_the_place_that_it_had(place: int, said: str) -> None:
+    assert summary(verdict="db|io", place=place)["verdict"] == said
+    assert "verdict" not in summary()
+
+
+def test_a_linked_incident_names_the_other() -> None:
+    assert summary(linked="INC-0")["linked to"] == "INC-0, which was open when other metrics changed"
+    assert "linked to" not in summary()
+
+
+def summary(*similarity: float, changed: int = 2, **fields: Any) -> dict[str, str]:
+    incident = msgspec.structs.replace(OPEN, changed=tuple(f"m{k}|x" for k in range(changed)), **fields)
+    ranked = Ranked("shop", TIME, 1, "INC-1", 0, (), (), (), (), 0.0, 0.8, "converged", 0.83)
     rankings = [msgspec.structs.replace(ranked, batch=b, similarity=s) for b, s in enumerate(similarity, 3)]
     first = report.sections({"incident": incident, "late": False, "rankings": rankings, "events": []})[0]
     return {row[0]: row[1] for row in first.rows}

@@ -12,8 +12,9 @@ import pytest
 from headwater.benchmarks import demo as bench
 from headwater.streaming import demo
 from headwater.streaming.cli.demo import Story
-from headwater.streaming.records import Changed, Incident, Ranked, Series, ServiceSuspect, Suspect, Triggered
+from headwater.streaming.records import Changed, Incident, Ranked, Series, Triggered
 from headwater.streaming.simulator import Recording, Truth
+from headwater.streaming.suspects import ServiceSuspect, Suspect
 
 START = 1_000_000.0
 NAMES = [("a", "x"), ("a", "y"), ("b", "x"), ("c", "still"), ("c", "jump")]
@@ -129,7 +130,20 @@ def ranked(batch: int, services: Sequence[str], metrics: Sequence[tuple[str, str
     suspects = tuple(Suspect(entity, metric, 9.0 - i, 1.0) for i, (entity, metric) in enumerate(metrics))
     found = tuple(ServiceSuspect(name, 9.0 - i, "x") for i, name in enumerate(services))
     return Ranked(
-        "demo", START + 710 + batch, 0, "INC-705", batch, suspects, found, (), ("b|x", "a|x"), 1.0, 1.0, rca, 2.0
+        "demo",
+        START + 710 + batch,
+        0,
+        "INC-705",
+        batch,
+        suspects,
+        found,
+        (),
+        ("b|x", "a|x"),
+        1.0,
+        1.0,
+        rca,
+        0.9,
+        "named",
     )
 
 

@@ -90,7 +90,10 @@ def test_every_batch_tells_its_place():
     assert last.path[0] == "db|disk_util"
     assert last.path[-1] == "front|latency_s"
     assert last.margin > 1
-    assert last.confidence > 2
+    assert last.ratio > 2
+    assert last.answer == "named"
+    assert 0.5 < last.confidence <= 1
+    assert (last.services[0], last.suspects[0]) == ("db", "db|disk_util")
     assert last.changed
 
 

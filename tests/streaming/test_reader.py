@@ -4,22 +4,12 @@ from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 
 from headwater.streaming.errors import HeadwaterError, StoreError, StoreMissing
-from headwater.streaming.records import (
-    Changed,
-    Edge,
-    EvidenceWindow,
-    Incident,
-    Ranked,
-    Series,
-    ServiceSuspect,
-    Suspect,
-    Tick,
-    Triggered,
-)
+from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Tick, Triggered
 from headwater.streaming.store import schema
 from headwater.streaming.store.batch import Batch
 from headwater.streaming.store.reader import Reader
 from headwater.streaming.store.writer import Store
+from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
 
 NAN = float("nan")
 

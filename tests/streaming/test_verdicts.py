@@ -6,9 +6,11 @@ import pytest
 from headwater.causal.columns import describe
 from headwater.causal.diagnosis import Findings
 from headwater.causal.graph import Graph
+from headwater.causal.paths import Hop
 from headwater.causal.ranking import ServiceScores
 from headwater.streaming.case import Batch
 from headwater.streaming.records import Incident
+from headwater.streaming.suspects import Hop as HopOfNames
 from headwater.streaming.verdicts import CONTRIBUTIONS, EDGES, LISTED, ranked, settled, shares
 
 INCIDENT = Incident("shop", "INC-1", "open", "collecting", 0.0, 1.0, 1.0)
@@ -42,13 +44,13 @@ def batch(order=(2, 0, 1, 3), score=(1.0, 4.0), *, settled=False, d=4, W=None, n
         path=(order[0], 1),
         graph=graph,
         confidence=0.5,
-        sustained=numbers,
-        sharp=numbers,
-        silent=numbers,
+        sustained=numbers + 60,
+        sharp=numbers + 70,
+        silent=numbers + 80,
         ratio=3.5,
         answer="named",
-        added=(),
-        hops=(),
+        added=(("b", "a"),),
+        hops=(Hop(order[0], 1, 0.5, 2, 0.75, "learned"),),
     )
     return Batch(number, findings, 0.7, 0.6, settled)
 
@@ -61,8 +63,18 @@ def test_a_ranking_is_written_in_its_order():
         52.0, 12.0, 0.2, 2 / 6, 32.0, 42.0,
     )  # fmt: skip
     assert [suspect.by for suspect in told.metrics] == ["", "", "b|cpu", ""]
-    assert (told.batch, told.similarity, told.graph_similarity, told.confidence) == (0, 0.7, 0.6, 3.5)
+    assert (told.batch, told.similarity, told.graph_similarity, told.ratio) == (0, 0.7, 0.6, 3.5)
     assert told.path == ("b|cpu", "b|latency")
+
+
+def test_the_parts_of_the_evidence_are_written_down():
+    told = ranked(INCIDENT, Standing(), batch(), 9.0)
+    first = told.metrics[0]
+    assert (first.sustained, first.sharp, first.silent, first.suspicion) == (62.0, 72.0, 82.0, 22.0)
+    assert [suspect.role for suspect in told.metrics] == ["internal", "internal", "latency", "latency"]
+    assert told.hops == (HopOfNames("b|cpu", "b|latency", 0.5, 2, 0.75, "learned"),)
+    assert told.added == (("b", "a"),)
+    assert (told.answer, told.confidence) == ("named", 0.5)
 
 
 def test_services_stand_in_the_order_of_their_scores_each_with_its_first_metric():
@@ -95,7 +107,9 @@ def test_lists_have_an_end():
 
 def test_an_incident_after_a_batch():
     after = settled(INCIDENT, Standing(changed=(0, 2)), batch(), 9.0)
-    assert (after.cause, after.service, after.margin, after.confidence) == ("b|cpu", "b", 4.0, 3.5)
+    assert (after.cause, after.service, after.margin, after.ratio) == ("b|cpu", "b", 4.0, 3.5)
+    assert (after.answer, after.confidence) == ("named", 0.5)
+    assert (after.services, after.suspects) == (("b", "a"), ("b|cpu", "a|cpu", "b|latency", "__front__|latency"))
     assert (after.rca, after.updated, after.batches) == ("provisional", 9.0, 1)
     assert after.changed == ("b|cpu", "a|cpu")  # strongest first
     assert after.path == ("b|cpu", "b|latency")
