@@ -1,17 +1,23 @@
 """How many lags, and is what is left of the model white? Both are asked of statsmodels, on the base window."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.diagnostic import acorr_ljungbox
+from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.ar_model import ar_select_order
+from statsmodels.tsa.stattools import acf
 from statsmodels.tsa.vector_ar.var_model import VAR
 
 from headwater.online import Block
 
-__all__ = ["lag_order", "screened", "whiteness"]
+__all__ = ["Misfit", "lag_order", "misfit", "screened", "whiteness"]
 
+HORIZON = 10  # lags at which residuals are tested
+LARGE = 0.2  # autocorrelation below which a significant one does no harm
+TOLERABLE = 0.25  # share of the metrics that may be left with more
 MOST_MISSING = 0.1  # a column that lacks more than this is no witness for the lag
 TWINS = 0.99  # correlation above which two columns count as one; both would make the VAR singular
 
@@ -68,22 +74,72 @@ def screened(X: Block, *, kpis: Sequence[int] = (), most: int) -> list[int]:
     return sorted(int(usable[k]) for k in chosen)
 
 
-def whiteness(residuals: NDArray[np.float64], *, lags: int = 10, level: float = 0.05) -> float:
-    """Share of the columns ``float64[T, d]`` whose residuals pass the Ljung-Box test; NaN if none can be tested.
+class Misfit(NamedTuple):
+    """Metrics whose past the model does not use up."""
 
-    Well below ``1 - level`` the model misses dynamics: too few lags, or a metric with a daily course.
+    columns: NDArray[np.int64]  # worst first
+    lag: NDArray[np.int64]  # at which each is most autocorrelated, in rows
+    correlation: NDArray[np.float64]  # there
+    tested: int  # metrics with enough rows
+
+
+def whiteness(residuals: NDArray[np.float64], *, rate: float = 0.05) -> Misfit:
+    """Test residuals ``float64[T, d]`` for autocorrelation: Ljung-Box over 10 lags, Benjamini-Hochberg over metrics.
+
+    With many rows the test finds what does no harm, so a metric counts from an autocorrelation of .2 on.
 
     >>> e = np.random.default_rng(0).normal(size=(500, 2))
-    >>> e[:, 1] = np.cumsum(e[:, 1])
-    >>> whiteness(e)
-    0.5
+    >>> e[4:, 1] += 0.8 * e[:-4, 1]
+    >>> found = whiteness(e)
+    >>> found.columns.tolist(), found.lag.tolist(), found.tested
+    ([1], [4], 2)
     """
-    passed = []
-    for column in residuals.T:
-        there = column[~np.isnan(column)]
-        if len(there) > 2 * lags and np.ptp(there) > 0:
-            passed.append(float(acorr_ljungbox(there, lags=[lags])["lb_pvalue"].iloc[0]) > level)
-    return float(np.mean(passed)) if passed else float("nan")
+    there = [column[~np.isnan(column)] for column in residuals.T]
+    tested = [j for j, e in enumerate(there) if len(e) > 2 * HORIZON and np.ptp(e) > 0]
+    if not tested:
+        return Misfit(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), 0)
+    p = [float(acorr_ljungbox(there[j], lags=[HORIZON])["lb_pvalue"].iloc[0]) for j in tested]
+    r = np.array([acf(there[j], nlags=HORIZON, fft=False)[1:] for j in tested])
+    worst = np.abs(r).argmax(axis=1)
+    largest = r[np.arange(len(r)), worst]
+    bad = multipletests(p, alpha=rate, method="fdr_bh")[0] & (np.abs(largest) > LARGE)
+    order = np.flatnonzero(bad)[np.argsort(-np.abs(largest[bad]), kind="stable")]
+    return Misfit(np.array(tested)[order], worst[order] + 1, largest[order], len(tested))
+
+
+def misfit(residuals: NDArray[np.float64], names: Sequence[str], *, lags: int) -> str:
+    """Say what is wrong with a model of `lags` lags and how to mend it; empty if its residuals are white enough.
+
+    Parameters
+    ----------
+    residuals
+        ``float64[T, d]`` on the base window: ``coral.residuals(base).full``.
+    names
+        Of the d columns.
+
+    Examples
+    --------
+    >>> e = np.random.default_rng(0).normal(size=(500, 2))
+    >>> misfit(e, ["a|cpu", "b|cpu"], lags=3)
+    ''
+    >>> e[4:, 1] += 0.8 * e[:-4, 1]
+    >>> misfit(e, ["a|cpu", "b|cpu"], lags=3).partition("; ")[2]
+    'mend: set [causal] lags = 4'
+    """
+    found = whiteness(residuals)
+    if len(found.columns) <= TOLERABLE * found.tested:
+        return ""
+    late = np.sort(found.lag[found.lag > lags])
+    if len(late) > len(found.lag) / 2:
+        # The median of what is missing; the next fit tells whether more is.
+        mend = f"set [causal] lags = {int(late[(len(late) - 1) // 2])}"
+    else:
+        mend = "use longer steps ([system] step), or learn a longer base ([detector] base): the metrics drift"
+    return (
+        f"the residuals of {len(found.columns)} of {found.tested} metrics are not white with {lags} lags, above all "
+        f"{names[int(found.columns[0])]} ({found.correlation[0]:+.2f} at lag {int(found.lag[0])}), "
+        f"so learned edges may be wrong; mend: {mend}"
+    )
 
 
 def _standard(X: Block) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.tsa.api import VAR
 
-from headwater.causal.order import lag_order, screened, whiteness
+from headwater.causal.coral import Coral
+from headwater.causal.order import lag_order, misfit, screened, whiteness
 
 
 def lagged_pair(seed: int, lag: int, T: int = 900, d: int = 3) -> np.ndarray:
@@ -55,10 +56,44 @@ def test_an_unknown_criterion_is_named() -> None:
         lag_order(np.zeros((9, 1)), criterion="best")
 
 
-def test_whiteness_is_the_share_of_columns_that_pass() -> None:
-    e = np.random.default_rng(5).normal(size=(800, 4))
+def test_whiteness_finds_what_is_large_significant_and_can_be_tested() -> None:
+    e = np.random.default_rng(5).normal(size=(800, 6))
     e[1:, 0] += 0.5 * e[:-1, 0]
+    e[7:, 4] += 0.9 * e[:-7, 4]
+    e[1:, 5] += 0.12 * e[:-1, 5]  # significant, and harmless
     e[5:9, 1] = np.nan
     e[:, 3] = 0.0
-    assert whiteness(e) == pytest.approx(2 / 3)
-    assert np.isnan(whiteness(e[:15]))
+    found = whiteness(e)
+    assert (found.columns.tolist(), found.lag.tolist(), found.tested) == ([4, 0], [7, 1], 5)
+    assert found.correlation[0] == pytest.approx(0.5, abs=0.08)
+    assert whiteness(e[:15]).tested == 0
+    assert misfit(e[:15], list("abcdef"), lags=1) == ""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_white_residuals_are_no_misfit(seed: int) -> None:
+    assert misfit(np.random.default_rng(seed).normal(size=(300, 40)), ["x"] * 40, lags=3) == ""
+
+
+def test_a_misfit_is_said_with_the_worst_metric_and_its_mend() -> None:
+    e = np.random.default_rng(6).normal(size=(800, 3))
+    e[5:, 1] += 0.9 * e[:-5, 1]
+    said = misfit(e, ["a|x", "b|y", "c|z"], lags=2)
+    assert said.startswith("the residuals of 1 of 3 metrics are not white with 2 lags, above all b|y (+0.")
+    assert said.endswith("at lag 5), so learned edges may be wrong; mend: set [causal] lags = 5")
+    drifting = misfit(np.cumsum(e, axis=0), ["a|x", "b|y", "c|z"], lags=2)
+    assert "3 of 3" in drifting
+    assert "[system] step" in drifting
+
+
+def test_the_mend_for_too_few_lags_mends() -> None:
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(1500, 4))
+    for t in range(4, len(X)):
+        X[t] += 0.7 * X[t - 4]
+    short, long = Coral(lags=2), Coral(lags=4)
+    for coral in (short, long):
+        coral.step(X)
+        coral.begin(0)
+    assert misfit(short.residuals(X).full, list("abcd"), lags=2).endswith("lags = 4")
+    assert misfit(long.residuals(X).full, list("abcd"), lags=4) == ""
