@@ -1,19 +1,24 @@
 """When has a ranking settled? Rank-biased overlap of lists decides, Jensen-Shannon similarity of graphs is shown.
 
-CORAL, eq. 20-22, mixes the two with an unstated weight. Measured on public recordings, the graph's term only
-delays the stop, because edge weights of small batches keep moving: it is reported, and does not decide.
+CORAL mixes the two: with the similarity of graphs s_G (eq. 20) and of lists s_l (eq. 21) it stops when
+``s = alpha s_G + (1 - alpha) s_l`` exceeds a threshold (eq. 22). Neither alpha, nor the threshold, nor what an edge
+distribution is, is printed; here it is |W| over its sum, with base-2 logarithms. Measured on public recordings, the
+graph's term only delays the stop, because edge weights of small batches keep moving: by default it is reported, and
+does not decide. ``stop="coral"`` stops as printed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.online import Snapshot, restore, take
 
-__all__ = ["Convergence", "ConvergenceState", "Verdict", "graph_similarity", "list_similarity"]
+__all__ = ["Convergence", "ConvergenceState", "Stop", "Verdict", "graph_similarity", "list_similarity"]
+
+Stop: TypeAlias = Literal["lists", "coral"]
 
 _SEPARATOR = "\x1f"
 
@@ -23,6 +28,7 @@ class Verdict(NamedTuple):
 
     lists: float  # rank-biased overlap with the list before, 0..1; 0 for the first batch
     graphs: float  # 1 - Jensen-Shannon divergence from the edge weights before, 0..1; 0 for the first batch
+    mixed: float  # alpha graphs + (1 - alpha) lists, CORAL's s
     converged: bool
 
 
@@ -47,6 +53,10 @@ class Convergence:
         How many agreements in a row it takes.
     depth
         How far down a list counts.
+    stop
+        ``lists``: the overlap of the lists alone must exceed the threshold. ``coral``: their mix with the graphs'.
+    alpha
+        Weight of the graphs in the mix.
 
     Examples
     --------
@@ -55,16 +65,24 @@ class Convergence:
     [False, False, False, True]
     """
 
-    def __init__(self, *, threshold: float = 0.9, hits: int = 2, depth: int = 10) -> None:
+    def __init__(
+        self, *, threshold: float = 0.9, hits: int = 2, depth: int = 10, stop: Stop = "lists", alpha: float = 0.5
+    ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
         if hits < 1:
             raise ValueError(f"hits must be at least 1, not {hits}")
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
+        if stop not in get_args(Stop):
+            raise ValueError(f"stop must be 'lists' or 'coral', not {stop!r}")
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
         self.threshold = threshold
         self.hits = hits
         self.depth = depth
+        self.stop = stop
+        self.alpha = alpha
         self._state = ConvergenceState(ranking="", W=np.zeros((0, 0)), hits=0, batches=0)
 
     def update(self, ranking: Sequence[str], W: NDArray[np.float64]) -> Verdict:
@@ -75,10 +93,12 @@ class Convergence:
         if s.batches:
             lists = list_similarity(s.ranking.split(_SEPARATOR) if s.ranking else [], names, depth=self.depth)
             graphs = graph_similarity(s.W, W)
+        mixed = self.alpha * graphs + (1 - self.alpha) * lists
+        agreement = mixed if self.stop == "coral" else lists
         # A swap of the first two costs .1 exactly, and must not count as agreement by a rounding error.
-        s.hits = s.hits + 1 if lists > self.threshold + 1e-9 else 0
+        s.hits = s.hits + 1 if agreement > self.threshold + 1e-9 else 0
         s.ranking, s.W, s.batches = _SEPARATOR.join(names), W.copy(), s.batches + 1
-        return Verdict(lists, graphs, s.hits >= self.hits)
+        return Verdict(lists, graphs, mixed, s.hits >= self.hits)
 
     def snapshot(self) -> Snapshot:
         """Copy the state."""

@@ -1,21 +1,48 @@
 """Random walk with restart from the KPI against the direction of the edges, exactly, by power iteration.
 
-CORAL, section 3.3. Three slips of the printed equations are mended here: eq. 23 multiplies the moves by (1 - phi)
-where its text moves with probability phi, so its rows sum to 1 - phi; its factor came from a walk with a second level
-that CORAL does not have; and eq. 24 leaves the transition matrix out, so that the walk would never see the graph.
+CORAL, section 3.3. Three slips of the printed equations are mended here (errata 1 and 2 of docs/coral.md): eq. 23
+multiplies the moves by (1 - phi) where its text moves with probability phi, so its rows sum to 1 - phi; its factor came
+from a walk with a second level that CORAL does not have; and eq. 24 leaves the transition matrix out, so that the walk
+would never see the graph. The *plain* walk is CORAL's; the one led by *evidence* looks at how abnormal the nodes are.
 """
 
 import math
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.online import kernel
 
-__all__ = ["evidence_transitions", "transitions", "walk"]
+__all__ = ["Walk", "evidence_transitions", "propagate", "transitions", "walk"]
 
 Floats: TypeAlias = NDArray[np.float64]
+Walk: TypeAlias = Literal["plain", "evidence"]
+
+
+def propagate(W: Floats, start: Floats, strength: Floats, *, kind: Walk, restart: float = 0.15) -> Floats:
+    """Walk from the KPIs on a graph, plainly or led by evidence: `transitions` or `evidence_transitions`, and `walk`.
+
+    Parameters
+    ----------
+    W
+        ``float64[d, d]``, weights of i -> j.
+    start
+        ``float64[d]``, weight of each KPI.
+    strength
+        ``float64[d]``, how abnormal each metric is; a plain walk does not use it.
+
+    Examples
+    --------
+    Two causes of the KPI, of which the weaker edge leads to the abnormal one:
+
+    >>> W = np.array([[0.0, 0.0, 0.9], [0.0, 0.0, 0.3], [0.0, 0.0, 0.0]])
+    >>> start, strength = np.array([0.0, 0.0, 1.0]), np.array([0.5, 9.0, 4.0])
+    >>> [int(propagate(W, start, strength, kind=kind).argmax()) for kind in ("plain", "evidence")]
+    [0, 1]
+    """
+    steps = transitions(W) if kind == "plain" else evidence_transitions(W, strength)
+    return walk(steps, start, restart=restart)
 
 
 def transitions(W: Floats, *, move: float = 0.9) -> Floats:

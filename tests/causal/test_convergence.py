@@ -9,6 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from headwater.causal.convergence import Convergence, graph_similarity, list_similarity
 
 EDGE = np.array([[0.0, 1.0], [0.0, 0.0]])
+BAD = [("threshold", 1.0), ("threshold", 0.0), ("hits", 0), ("depth", 0), ("stop", "graphs"), ("alpha", 1.5)]
 names = st.permutations(list("abcdefghijkl")).flatmap(lambda x: st.integers(1, 12).map(lambda n: x[:n]))
 
 
@@ -68,11 +69,24 @@ def test_a_new_first_name_is_never_agreement(n: int) -> None:
     assert stop.update([a[1], a[0], *a[2:]], EDGE).converged
 
 
-def test_the_graph_is_reported_and_does_not_decide() -> None:
-    stop = Convergence(hits=1)
-    assert stop.update(list("abc"), EDGE) == (0.0, 0.0, False)
-    rbo, graphs, converged = stop.update(list("abc"), EDGE.T)
-    assert (rbo, graphs, converged) == (pytest.approx(1), 0.0, True)
+def test_the_graph_is_reported_and_decides_only_as_printed() -> None:
+    ours, printed = Convergence(hits=1), Convergence(hits=1, stop="coral")
+    for stop in (ours, printed):
+        assert stop.update(list("abc"), EDGE) == (0.0, 0.0, 0.0, False)
+    assert ours.update(list("abc"), EDGE.T) == (pytest.approx(1), 0.0, pytest.approx(0.5), True)
+    assert printed.update(list("abc"), EDGE.T) == (pytest.approx(1), 0.0, pytest.approx(0.5), False)
+    assert printed.update(list("abc"), EDGE.T).converged
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_the_mix_is_equation_22(alpha: float) -> None:
+    W, V = np.random.default_rng(0).random((2, 4, 4))
+    stop = Convergence(stop="coral", alpha=alpha, hits=1, threshold=0.8)
+    stop.update(list("abcd"), W)
+    verdict = stop.update(list("abdc"), V)
+    expected = alpha * graph_similarity(W, V) + (1 - alpha) * list_similarity("abcd", "abdc")
+    assert verdict.mixed == pytest.approx(expected)
+    assert verdict.converged == (expected > 0.8)
 
 
 def test_a_restored_machine_goes_on_equally() -> None:
@@ -84,7 +98,7 @@ def test_a_restored_machine_goes_on_equally() -> None:
     assert stop.update(list("abc"), EDGE).converged
 
 
-@pytest.mark.parametrize(("setting", "value"), [("threshold", 1.0), ("threshold", 0.0), ("hits", 0), ("depth", 0)])
-def test_bad_settings_are_named_with_their_value(setting: str, value: float) -> None:
+@pytest.mark.parametrize(("setting", "value"), BAD)
+def test_bad_settings_are_named_with_their_value(setting: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"{setting} must .*{value}"):
         Convergence(**{setting: value})
