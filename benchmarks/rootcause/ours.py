@@ -1,0 +1,133 @@
+"""Our rankings of a window: the shipped default, parts of it alone, and each part switched off."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.causal.columns import Columns
+from headwater.causal.coral import Coral
+from headwater.causal.diagnosis import Diagnosis, Findings
+from headwater.causal.parts import Fusion
+from headwater.causal.recipe import SHIPPED, Recipe
+from headwater.causal.suspects import suspects
+
+from .windows import Window
+
+__all__ = ["ABLATIONS", "OURS", "Case", "Ranking", "largest", "ranked_by"]
+
+Floats = NDArray[np.float64]
+WIDEST = 500  # metrics of a graph; of more, that of the suspects is learned, as the pipeline does
+
+
+class Ranking(NamedTuple):
+    """What a method says of a window."""
+
+    services: Floats  # [s], the higher the more suspect
+    metrics: Floats  # [d]
+    answer: str = ""  # "named", "weak", "nothing", "outside"; empty: the method never says so
+    confidence: float = np.nan  # probability that its first entry is right
+
+
+class Case:
+    """A window, with what several methods need of it: learned once, when first asked for."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+
+    @cached_property
+    def suspects(self) -> NDArray[np.int64]:
+        """Columns that a graph is learned of."""
+        w = self.window
+        if len(w.columns.names) <= WIDEST:
+            return np.arange(len(w.columns.names))
+        return suspects(w.history, w.window, w.columns, always=w.kpi).columns
+
+    @cached_property
+    def additive(self) -> Coral:
+        """The shipped graph."""
+        return self._learned("additive")
+
+    @cached_property
+    def commutator(self) -> Coral:
+        """The two graphs fused as in the paper."""
+        return self._learned("commutator")
+
+    def findings(self, recipe: Recipe = SHIPPED, fusion: Fusion = "additive", *, by_walk: bool = False) -> Findings:
+        """Examine the window as an incident's last batch does."""
+        w = self.window
+        diagnosis = Diagnosis(
+            columns=w.columns,
+            history=w.history,
+            restarts=w.restarts,
+            kpi=w.kpi,
+            kpi_sign=w.kpi_sign,
+            by_walk=by_walk,
+            anchor=w.anchor,
+            late=w.late,
+            recipe=recipe,
+        )
+        coral = self.additive if fusion == "additive" else self.commutator
+        return diagnosis.examine(w.window, coral, self.suspects)
+
+    @cached_property
+    def shipped(self) -> Findings:
+        """Findings of the one default."""
+        return self.findings()
+
+    def _learned(self, fusion: Fusion) -> Coral:
+        coral = Coral(fusion=fusion, hold_back=0)
+        coral.step(self.window.history[:, self.suspects])
+        coral.begin(0)
+        coral.adapt(self.window.window[:, self.suspects])
+        return coral
+
+
+def largest(columns: Columns, scores: Floats) -> Floats:
+    """Score each service by the largest of its columns' scores; -inf without any."""
+    owned = columns.owner >= 0
+    services = np.full(len(columns.services), -np.inf)
+    np.maximum.at(services, columns.owner[owned], scores[owned])
+    return services
+
+
+def ranked_by(columns: Columns, scores: Floats) -> Ranking:
+    """Rank by scores of columns."""
+    return Ranking(largest(columns, scores), scores)
+
+
+def _ranking(found: Findings) -> Ranking:
+    return Ranking(found.services.score, found.score, found.answer, found.confidence)
+
+
+def _by_walk(case: Case, fusion: Fusion) -> Ranking:
+    return ranked_by(case.window.columns, case.findings(fusion=fusion, by_walk=True).walk)
+
+
+def _off(name: str) -> Recipe:
+    """The shipped recipe without one of its parts."""
+    value = getattr(SHIPPED, name)
+    return replace(SHIPPED, **{name: type(value)(0)})
+
+
+def _with(recipe: Recipe) -> Callable[[Case], Ranking]:
+    return lambda case: _ranking(case.findings(recipe))
+
+
+OURS: dict[str, Callable[[Case], Ranking]] = {
+    "headwater": lambda case: _ranking(case.shipped),
+    "headwater/abnormal": lambda case: ranked_by(case.window.columns, case.shipped.abnormal),
+    "headwater/graph_free": _with(replace(SHIPPED, explain=0.0, flow=0.0, amplified=0.0, mirrors=False)),
+    "headwater/walk": lambda case: _by_walk(case, "additive"),
+    "headwater/commutator": lambda case: _ranking(case.findings(fusion="commutator")),
+}
+"""By name: the one default, what is abnormal without any graph or order, no graph (neither learned nor of calls), the
+plain walk on our graph, and our ranking on the paper's graph."""
+
+ABLATIONS: dict[str, Callable[[Case], Ranking]] = {
+    f"headwater/no_{field.name}": _with(_off(field.name)) for field in fields(Recipe)
+}
+"""Each part off, one at a time."""
