@@ -1,5 +1,7 @@
 """A change that may become an incident: it waits, for a while, for a KPI to suffer."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,8 @@ class Candidate:
         Rows in a row on which a KPI has been somewhat abnormal.
     held
         Rows in a row on which a KPI has been unwell, those on which it suffered counted `SEVERE` times.
+    alarmed
+        Columns that its alarms are about.
     """
 
     def __init__(
@@ -44,11 +48,13 @@ class Candidate:
         left: int = 0,
         ailing: int = 0,
         held: int = 0,
+        alarmed: Iterable[int] = (),
     ) -> None:
         self.back = back
         self.left = left
         self.ailing = ailing
         self.held = held
+        self.alarmed = set(alarmed)
         self.history = history
         self.restarts = restarts
         self.sign = sign
@@ -74,7 +80,8 @@ class Candidate:
     def snapshot(self) -> Snapshot:
         """Copy the candidate."""
         fields = ("back", "left", "ailing", "held", "history", "restarts", "sign")
-        return {name: np.copy(v) if isinstance(v := getattr(self, name), np.ndarray) else v for name in fields}
+        copied = {name: np.copy(v) if isinstance(v := getattr(self, name), np.ndarray) else v for name in fields}
+        return copied | {"alarmed": np.array(sorted(self.alarmed), np.int64)}
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot) -> "Candidate":
@@ -87,4 +94,5 @@ class Candidate:
             history=np.asarray(snapshot["history"]),
             restarts=np.asarray(snapshot["restarts"]),
             sign=np.asarray(snapshot["sign"]),
+            alarmed=np.asarray(snapshot["alarmed"]).tolist(),
         )

@@ -1,9 +1,11 @@
 """One open incident's working set: the rows since the onset, the batches of its ranking, and when it is over.
 
-Pure. A case is fed row by row, so nothing depends on how rows were delivered. It keeps the quiet history as it was
-at the onset, since the ring forgets it during a long incident.
+Several may be open at once, on metrics of their own: what moves for another incident's reason is held, and looks as
+if it stood still. Pure. A case is fed row by row, so nothing depends on how rows were delivered. It keeps the quiet
+history as it was at the onset, since the ring forgets it during a long incident.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,8 +63,12 @@ class Case:
         Judges windows against that history.
     coral
         The graph learner; its invariant part is frozen as long as the case is open.
-    suspects
-        ``int64[m]``, the columns that `coral` knows.
+    columns
+        ``int64[m]``, the columns of the system that the case looks at; all others are numbered within these.
+    held
+        ``bool[m]``, columns that move because of another incident; None: none do.
+    alarmed
+        Columns of the system whose alarms belong to it.
     """
 
     def __init__(
@@ -72,14 +78,18 @@ class Case:
         past: Past,
         diagnosis: Diagnosis,
         coral: Coral,
-        suspects: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        held: NDArray[np.bool_] | None = None,
+        alarmed: Iterable[int] = (),
     ) -> None:
         self.config = config
         self.incident = incident
         self.past = past
         self.diagnosis = diagnosis
         self.coral = coral
-        self.suspects = suspects
+        self.columns = columns
+        self.held = np.zeros(len(columns), np.bool_) if held is None else held
+        self.alarmed = set(alarmed)
         # A KPI may have taken long to suffer: then some batches must still be able to follow.
         self.longest = max(past.late + LONGEST, len(past.window) + BATCHES * config.batch_rows)
         self.window = past.window
@@ -101,9 +111,19 @@ class Case:
         """Whether the next row still enters the window."""
         return len(self.window) < self.longest
 
+    def touches(self, alarmed: Iterable[int]) -> bool:
+        """Whether one of these columns of the system is among those that changed in this incident."""
+        return bool(self.alarmed.union(self.columns[self.changed].tolist()).intersection(alarmed))
+
+    def cut_short(self) -> None:
+        """Let no further row into the window, since another incident has begun in it."""
+        self.longest = min(self.longest, len(self.window))
+
     def feed(self, row: Rows) -> Batch | None:
-        """Take the next row (``float32[d]``); a due batch comes back ranked."""
-        row = row[: self.past.history.shape[1]]  # metrics that appear meanwhile belong to the next incident
+        """Take the next row (``float32[d]``) of the system; a due batch comes back ranked."""
+        row = row[self.columns]  # metrics that appear meanwhile belong to the next incident
+        if self.held.any():
+            row = np.where(self.held, self.past.anchor, row)
         self.rows += 1
         self.recent = np.vstack([self.recent, row])[-RECENT:]
         growing = self.growing
@@ -115,14 +135,20 @@ class Case:
 
     def rank(self) -> Batch:
         """Rank with all that is known, after the graph has learned the rows that are new in the window."""
-        self.coral.adapt(self.window[self.adapted :, self.suspects].astype(np.float64))
+        self.coral.adapt(self.window[self.adapted :].astype(np.float64))
         self.adapted = len(self.window)
-        findings = self.diagnosis.examine(self.window.astype(np.float64), self.coral, self.suspects)
+        everything = np.arange(len(self.columns))
+        findings = self.diagnosis.examine(self.window.astype(np.float64), self.coral, everything)
         names = [self.diagnosis.columns.names[j] for j in findings.order]
         agreement = self.convergence.update(names, findings.graph.W)
         self.changed |= findings.abnormal >= ABNORMAL
         number, self.batches = self.batches, self.batches + 1
         return Batch(number, findings, agreement.lists, agreement.graphs, agreement.converged)
+
+    def relearn(self, coral: Coral) -> None:
+        """Go on with another graph, which has learned nothing of this incident yet."""
+        coral.adapt(self.window[: self.adapted].astype(np.float64))
+        self.coral = coral
 
     def _returned(self) -> bool:
         """Whether every KPI, or without one most of what changed, is back in its usual range."""
@@ -133,14 +159,16 @@ class Case:
         return not len(changed) or bool(self.diagnosis.usual(recent, changed).mean() >= RETURNED)
 
     def snapshot(self) -> Snapshot:
-        """Copy what cannot be derived again."""
+        """Copy what cannot be derived again; the graph can, from the rows."""
         return {
             "incident": msgspec.json.encode(self.incident).decode(),
             "history": self.past.history,
             "restarts": self.past.restarts,
-            "jumped": self.past.jumped,
+            "anchor": self.past.anchor,
             "late": self.past.late,
-            "suspects": self.suspects,
+            "columns": self.columns,
+            "held": self.held,
+            "alarmed": np.array(sorted(self.alarmed), np.int64),
             "window": self.window,
             "recent": self.recent,
             "adapted": self.adapted,
@@ -153,10 +181,11 @@ class Case:
         }
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take back a snapshot; incident, past and diagnosis were given at construction."""
+        """Take back a snapshot; what was given at construction is not looked at, but for the graph, which adapts."""
         self.window, self.recent = np.asarray(snapshot["window"]), np.asarray(snapshot["recent"])
         self.adapted, self.longest = int(snapshot["adapted"]), int(snapshot["longest"])
         self.rows, self.batches, self.quiet = (int(snapshot[k]) for k in ("rows", "batches", "quiet"))
         self.changed = np.asarray(snapshot["changed"])
         prefix = "convergence."
         self.convergence.restore({k.removeprefix(prefix): v for k, v in snapshot.items() if k.startswith(prefix)})
+        self.relearn(self.coral)

@@ -1,6 +1,6 @@
-"""What happens once a change is an incident: open, rank batch by batch, close. Owns the causal graph. Pure."""
+"""What happens once a change is an incident: open, rank batch by batch, close. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -8,27 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.causal.columns import Columns, describe
-from headwater.causal.coral import Coral
 from headwater.causal.diagnosis import Diagnosis
-from headwater.causal.order import lag_order
-from headwater.online import Snapshot
+from headwater.causal.suspects import RECENT, suspects
+from headwater.online import Ring, Snapshot
 
 from .case import LONGEST, Batch, Case, CaseConfig
+from .errors import CommandRefused
+from .graphs import Graphs
 from .incidents import Stimulus, progress
-from .past import Past, Rows
+from .past import EARLY, Cut, Past, Rows, cut, look_back
 from .pipeline_config import PipelineConfig
 from .records import Changed, Incident, Ranked, Series, Triggered
-from .verdicts import ranked, settled
+from .verdicts import judged, ranked, settled
 
 __all__ = ["Casework"]
 
-GRAPH_COLUMNS = 500  # a full graph of more metrics costs too much per row: then one of the suspects alone
-SUSPECTS = 300
+SPREAD = 10  # rows after its opening in which every new onset belongs to an incident, at least
+CLOSED = 100  # incidents that are over and can still be told a verdict
 News: TypeAlias = Triggered | Ranked | Changed
 
 
 class Casework:
-    """The incidents of one system, one at a time.
+    """The incidents of one system. Several may be open at once, each on metrics of its own.
 
     Events come without their number (`n`): the pipeline numbers all events of a row.
 
@@ -36,63 +37,78 @@ class Casework:
     ----------
     config
         Lengths in rows and the settings of the graph.
+
+    Attributes
+    ----------
+    cases : list
+        Of the open incidents, oldest first.
+    closed : dict
+        The newest incidents that are over, by id.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
         self.config = config
-        self.columns: Columns = describe([])
+        self.graphs = Graphs(config, config.patience_rows + LONGEST)
         self.kpi = np.zeros(0, np.int64)
         self.kpi_sign = np.zeros(0, np.int64)
-        self.lags = config.lags
-        self.coral = self._new_coral()
-        self.case: Case | None = None
+        self.cases: list[Case] = []
+        self.closed: dict[str, Incident] = {}
         self.incidents = 0
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of the system."""
+        return self.graphs.columns
 
     def adopt(self, series: tuple[Series, ...]) -> None:
         """Know these columns from now on; an open case keeps the columns it began with."""
-        self.columns = describe([s.name for s in series], self.config.edges)
+        self.graphs.adopt(describe([s.name for s in series], self.config.edges))
         self.kpi, self.kpi_sign = self.config.kpi_columns(series)
 
-    def learn(self, X: NDArray[np.float64]) -> None:
-        """Learn quiet rows; the newest are held back until it is clear that no incident has begun."""
-        if X.shape[1] <= GRAPH_COLUMNS:
-            self.coral.step(X)
+    def concerned(self, alarmed: Collection[int], back: int) -> Case | None:
+        """The open case that an alarm on some columns, `back` rows after its onset, belongs to; None: a new one."""
+        for case in self.cases:
+            if case.touches(alarmed):
+                return case
+        newest = self.cases[-1] if self.cases else None
+        if newest and newest.rows - back <= max(SPREAD, self.config.patience_rows):
+            return newest
+        return newest if len(self.cases) >= self.config.max_open else None
 
-    def choose_lags(self, base: NDArray[np.float64]) -> None:
-        """Choose the lag order on the base window, at most that of the settings, and learn the window with it."""
-        if base.shape[1] <= GRAPH_COLUMNS:
-            self.lags = lag_order(base, kpis=self.kpi.tolist(), max_lags=self.config.lags)
-            self.relearn(base)
+    def settled(self, back: int) -> int:
+        """Rows between the opening of the newest incident and an onset `back` rows ago; 0 while none is open."""
+        return max(1, self.cases[-1].rows - back - EARLY) if self.cases else 0
 
-    def relearn(self, quiet: NDArray[np.float64]) -> None:
-        """Start the graph anew from quiet rows."""
-        self.coral = self._new_coral()
-        self.learn(quiet)
-
-    def open(self, past: Past, onset: float, time: float) -> Iterator[News]:
-        """Open an incident, with a first ranking from the rows since its onset."""
+    def open(
+        self, ring: Ring, back: int, time: float, *, later: int = 0, alarmed: Collection[int] = ()
+    ) -> Iterator[News]:
+        """Open an incident whose onset lies `back` rows before the ring's newest row, with a first ranking."""
+        where = cut(ring, back, self.config.step, later=later)
+        linked = self.cases[-1] if self.cases else None
+        held = self._held(ring.width, alarmed)
+        columns = self._chosen(ring, where)
+        past = look_back(ring, where, columns, settled=self.settled(back), held=held)
+        for case in self.cases:
+            case.cut_short()
+        if not linked:
+            self.graphs.begin(len(past.window))
         self.incidents += 1
         incident = Incident(
             system=self.config.system,
             id=f"INC-{self.incidents}",
             state="open",
             rca="collecting",
-            onset=onset,
+            onset=float(ring.times()[-1 - min(back, len(past.window) - 1)]),
             opened=time,
             updated=time,
             kpi=", ".join(self.columns.names[j] for j in self.kpi),
+            linked=linked.incident.id if linked else "",
+            topology=self.graphs.topology,
         )
-        diagnosis = self._diagnosis(self.columns, past)
-        suspects = np.arange(len(self.columns.names))
-        if len(suspects) <= GRAPH_COLUMNS:
-            self.coral.begin(len(past.window))
-        else:
-            suspects = diagnosis.suspects(past.window.astype(np.float64), SUSPECTS)
-            self.relearn(past.history[:, suspects].astype(np.float64))
-            self.coral.begin(0)
-        self.case = Case(self._case_config(), incident, past, diagnosis, self.coral, suspects)
+        case = self._case(incident, past, columns, held[columns], alarmed)
+        self.cases.append(case)
         yield self._changed("opened", incident, time)
-        yield from self._rank(self.case, self.case.rank(), time)
+        yield from self._rank(case, case.rank(), time)
 
     def follow(self, case: Case, row: Rows, time: float) -> Iterator[News]:
         """Take one more row of the open incident."""
@@ -100,12 +116,13 @@ class Casework:
         if batch:
             yield from self._rank(case, batch, time)
         if case.over:
-            yield self.close("quiet", time)
+            yield self.close(case, "quiet", time)
         elif case.rows >= self.config.max_rows:
-            yield self.close("outlast", time)
+            yield self.close(case, "outlast", time)
 
-    def extend(self, case: Case) -> str:
+    def extend(self, case: Case, alarmed: Collection[int] = ()) -> str:
         """Count another trigger; returns the incident's id. Without KPIs it also says that it is not over."""
+        case.alarmed.update(alarmed)
         if not len(case.diagnosis.kpi):
             case.quiet = 0
         case.incident = msgspec.structs.replace(case.incident, triggers=case.incident.triggers + 1)
@@ -116,35 +133,98 @@ class Casework:
         case.incident = progress(case.incident, stimulus, time)
         return self._changed(case.incident.state, case.incident, time, by, note)
 
-    def close(self, stimulus: Stimulus, time: float, *, by: str = "", note: str = "") -> Changed:
-        """End the open incident."""
-        case, self.case = self.case, None
-        if case is None:
-            raise RuntimeError("no incident is open")
+    def close(self, case: Case, stimulus: Stimulus, time: float, *, by: str = "", note: str = "") -> Changed:
+        """End an open incident."""
         incident = progress(case.incident, stimulus, time)
-        if len(case.suspects) == len(case.diagnosis.columns.names):
-            self.coral.end(learn=False)  # of one that has outlasted, the pipeline gives all rows, not just the window
+        self.cases.remove(case)
+        self.closed[incident.id] = incident
+        if len(self.closed) > CLOSED:
+            del self.closed[next(iter(self.closed))]
+        if not self.cases:
+            self.graphs.end()
         return self._changed(incident.state, incident, time, by, note)
 
-    def reopen(self, incident: Incident, snapshot: Snapshot, series: tuple[Series, ...], *, graph: bool) -> None:
-        """Take up an incident again from its snapshot; without its `graph`, that part is learned from its rows."""
+    def verdict(self, name: str, cause: str, time: float, *, by: str, note: str) -> Changed:
+        """Keep with an incident, open or over, what its true cause was: an entity, or a metric.
+
+        Raises
+        ------
+        CommandRefused
+            If the incident is not known any more.
+        """
+        case = next((case for case in self.cases if case.incident.id == name), None)
+        incident = case.incident if case else self.closed.get(name)
+        if incident is None:
+            what = f"{name or 'no incident'} is none of the newest incidents of {self.config.system}"
+            why = f"a verdict can be given to those that are open and to the last {CLOSED} that were"
+            raise CommandRefused(what, why, "see: headwater incidents list")
+        incident = judged(msgspec.structs.replace(incident, verdict=cause, updated=time))
+        if case:
+            case.incident = incident
+        else:
+            self.closed[name] = incident
+        return self._changed("verdict", incident, time, by, note)
+
+    def judge(self, cause: str, effect: str, *, confirmed: bool) -> None:
+        """Take what people know of an edge between two metrics; it holds at once, in open incidents too."""
+        self.graphs.judge(cause, effect, confirmed=confirmed)
+        for case in self.cases:
+            case.relearn(self.graphs.copy(case.diagnosis.columns, case.past))
+
+    def reopen(self, incident: Incident, snapshot: Snapshot) -> None:
+        """Take up an incident again from its snapshot."""
         past = Past(
             history=np.asarray(snapshot["history"]),
             restarts=np.asarray(snapshot["restarts"]),
             window=np.asarray(snapshot["window"]),
-            jumped=bool(snapshot["jumped"]),
+            anchor=np.asarray(snapshot["anchor"]),
             late=int(snapshot["late"]),
         )
-        suspects = np.asarray(snapshot["suspects"])
-        columns = describe([s.name for s in series[: past.history.shape[1]]], self.config.edges)
-        if not graph:
-            self.coral = self._new_coral()
-            self.coral.step(past.history[:, suspects].astype(np.float64))
-            self.coral.begin(0)
-            self.coral.adapt(past.window[:, suspects].astype(np.float64))
-        diagnosis = self._diagnosis(columns, past)
-        self.case = Case(self._case_config(), incident, past, diagnosis, self.coral, suspects)
-        self.case.restore(snapshot)
+        columns, held = np.asarray(snapshot["columns"]), np.asarray(snapshot["held"])
+        self.graphs.begin(0)
+        case = self._case(incident, past, columns, held, np.asarray(snapshot["alarmed"]).tolist())
+        case.restore(snapshot)
+        self.cases.append(case)
+
+    def _held(self, width: int, alarmed: Collection[int]) -> NDArray[np.bool_]:
+        """Columns that move because of the incidents that are open; the KPIs belong to all of them."""
+        held = np.zeros(width, np.bool_)
+        for case in self.cases:
+            held[case.columns[case.changed]] = True
+            held[list(case.alarmed)] = True
+        held[[*alarmed, *self.kpi]] = False
+        return held
+
+    def _chosen(self, ring: Ring, where: Cut) -> NDArray[np.int64]:
+        """Columns that a new case looks at: all, or of very many the suspects under false-discovery control."""
+        if self.graphs.whole:
+            return np.arange(ring.width)
+        history, window = ring.values()[where.history[-RECENT:]], ring.values()[where.first :]
+        return suspects(history, window, self.columns, always=self.kpi).columns
+
+    def _case(
+        self,
+        incident: Incident,
+        past: Past,
+        columns: NDArray[np.int64],
+        held: NDArray[np.bool_],
+        alarmed: Collection[int],
+    ) -> Case:
+        names = describe([self.columns.names[j] for j in columns], self.config.edges)
+        watched = np.isin(self.kpi, columns)
+        diagnosis = Diagnosis(
+            columns=names,
+            history=past.history.astype(np.float64),
+            restarts=past.restarts,
+            kpi=np.searchsorted(columns, self.kpi[watched]),
+            kpi_sign=self.kpi_sign[watched],
+            restart=self.config.restart,
+            by_walk=self.config.ranking == "walk",
+            anchor=past.anchor.astype(np.float64) if len(past.anchor) else None,
+            late=past.late,
+        )
+        config = CaseConfig(self.config.batch_rows, self.config.close_rows)
+        return Case(config, incident, past, diagnosis, self.graphs.copy(names, past), columns, held, alarmed)
 
     def _rank(self, case: Case, batch: Batch, time: float) -> Iterator[News]:
         before = case.incident
@@ -155,31 +235,3 @@ class Casework:
 
     def _changed(self, action: str, incident: Incident, time: float, by: str = "", note: str = "") -> Changed:
         return Changed(system=self.config.system, time=time, n=0, action=action, incident=incident, by=by, note=note)
-
-    def _case_config(self) -> CaseConfig:
-        return CaseConfig(self.config.batch_rows, self.config.close_rows)
-
-    def _diagnosis(self, columns: Columns, past: Past) -> Diagnosis:
-        known = self.kpi < len(columns.names)
-        return Diagnosis(
-            columns=columns,
-            history=past.history.astype(np.float64),
-            restarts=past.restarts,
-            kpi=self.kpi[known],
-            kpi_sign=self.kpi_sign[known],
-            restart=self.config.restart,
-            by_walk=self.config.ranking == "walk",
-            anchor=past.window[0].astype(np.float64) if past.jumped else None,
-            late=past.late,
-        )
-
-    def _new_coral(self) -> Coral:
-        c = self.config
-        return Coral(
-            lags=self.lags,
-            candidates=c.candidates,
-            penalty=c.penalty,
-            half_life=c.half_life,
-            hold_back=c.patience_rows + LONGEST,
-            fusion=c.fusion,
-        )

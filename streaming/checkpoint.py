@@ -1,8 +1,8 @@
 """A pipeline to bytes and back, part by part, so that an edit of the settings costs only what it touches.
 
 Parts: ``self`` (columns, counts, the place in time), ``ring`` (history), ``trigger``, ``graph``, ``candidate`` and
-``case`` (the open incident and its evidence). Each is versioned bytes without pickle and travels with the hash of the
-settings that shaped it. A part whose hash no longer fits learns again from what the ring holds.
+``case`` (the open incidents and their evidence). Each is versioned bytes without pickle and travels with the hash of
+the settings that shaped it. A part whose hash no longer fits learns again from what the ring holds.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from .records import Changed, Incident, Series
 
 __all__ = ["PARTS", "Thawed", "freeze", "hashes", "thaw"]
 
-VERSION = 1
+VERSION = 2
 _SHAPED_BY: dict[str, tuple[str, ...]] = {
     "self": (),
     "ring": ("step",),
     "trigger": ("step", "base_rows", "window", "rank", "false_alarms_per_day"),
-    "graph": ("step", "lags", "candidates", "penalty", "half_life", "fusion", "patience_rows"),
+    "graph": ("step", "lags", "candidates", "penalty", "half_life", "fusion", "patience_rows", "edges", "topology"),
     "candidate": ("step", "kpi", "on_kpi"),
     "case": ("step",),
 }
@@ -43,24 +43,24 @@ class Thawed(NamedTuple):
 
 
 def hashes(config: PipelineConfig) -> dict[str, str]:
-    """Hash, for each part, of the settings that shape it."""
+    """Hash, for each part, of the settings that shape it, and of the form in which it is kept."""
     fields = msgspec.structs.asdict(config)
     return {
-        part: hashlib.sha256(msgspec.json.encode([fields[name] for name in names])).hexdigest()[:16]
+        part: hashlib.sha256(msgspec.json.encode([VERSION, *(fields[name] for name in names)])).hexdigest()[:16]
         for part, names in _SHAPED_BY.items()
     }
 
 
 def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     """All that a pipeline has learned, by part."""
-    candidate, case = pipeline.candidate, pipeline.work.case
+    candidate, graphs = pipeline.candidate, pipeline.work.graphs
     parts: dict[str, Snapshot] = {
         "self": _self(pipeline),
         "ring": pipeline.ring.snapshot(),
         "trigger": pipeline.trigger.snapshot(),
-        "graph": pipeline.work.coral.snapshot() | {_LAGS: pipeline.work.lags},
+        "graph": graphs.coral.snapshot() | {_LAGS: graphs.lags},
         "candidate": candidate.snapshot() if candidate else {},
-        "case": case.snapshot() if case else {},
+        "case": {f"{case.incident.id}.{k}": v for case in pipeline.work.cases for k, v in case.snapshot().items()},
     }
     return {part: encode(snapshot, kind=part, version=VERSION) for part, snapshot in parts.items()}
 
@@ -79,16 +79,25 @@ def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> Thawed:
     if fits["self"]:
         _restore_self(pipeline, found["self"])
     if not fits["ring"]:
-        again = [f"{system}: the step has changed, everything learns again"]
-        return Thawed(again, [_left(pipeline, found["case"])] if found.get("case") else [])
+        again = [f"{system}: the step, or the form of what is kept, has changed: everything learns again"]
+        return Thawed(again, [_left(pipeline, case) for case in _cases(found.get("case", {}))])
     pipeline.ring.restore(found["ring"])
     again = _restore_learners(pipeline, found, fits)
     if fits["candidate"] and found["candidate"]:
         pipeline.candidate = Candidate.from_snapshot(found["candidate"])
-    if fits["case"] and found["case"]:
-        incident = msgspec.json.decode(str(found["case"]["incident"]), type=Incident)
-        pipeline.work.reopen(incident, found["case"], pipeline.series, graph=fits["graph"])
+    if fits["case"]:
+        for case in _cases(found["case"]):
+            pipeline.work.reopen(msgspec.json.decode(str(case["incident"]), type=Incident), case)
     return Thawed(again, [])
+
+
+def _cases(fields: Snapshot) -> list[Snapshot]:
+    """The snapshots of the open incidents, oldest first."""
+    cases: dict[str, Snapshot] = {}
+    for name, value in fields.items():
+        incident, _, field = name.partition(".")
+        cases.setdefault(incident, {})[field] = value
+    return [case for case in cases.values() if "incident" in case]
 
 
 def _restore_learners(pipeline: Pipeline, found: Mapping[str, Snapshot], fits: Mapping[str, bool]) -> list[str]:
@@ -100,12 +109,12 @@ def _restore_learners(pipeline: Pipeline, found: Mapping[str, Snapshot], fits: M
         pipeline.trigger.step(quiet)
         again.append(f"{system}: [detector] has changed, the trigger learned again from {len(quiet)} quiet rows")
     if fits["graph"]:
-        pipeline.work.lags = int(found["graph"].pop(_LAGS))
-        pipeline.work.relearn(quiet[:0])  # makes a graph of that order
-        pipeline.work.coral.restore(found["graph"])
+        lags = int(found["graph"].pop(_LAGS))
+        pipeline.work.graphs.restore(found["graph"], lags)
     else:
-        pipeline.work.relearn(quiet)
-        again.append(f"{system}: [causal] has changed, the graph learned again from {len(quiet)} quiet rows")
+        pipeline.work.graphs.relearn(quiet)
+        what = "[causal] or [topology] has changed"
+        again.append(f"{system}: {what}, the graph learned again from {len(quiet)} quiet rows")
     return again
 
 
@@ -131,13 +140,23 @@ def _self(pipeline: Pipeline) -> Snapshot:
         "time": pipeline.time,
         "n": pipeline.n,
         "calm": pipeline.calm,
+        "over": pipeline.over,
+        "shifted": pipeline.shifted,
+        "closed": msgspec.json.encode(list(pipeline.work.closed.values())).decode(),
+        "judged": msgspec.json.encode([[*edge, yes] for edge, yes in pipeline.work.graphs.judged.items()]).decode(),
         "learned": pipeline.learning[0],
     }
 
 
 def _restore_self(pipeline: Pipeline, fields: Snapshot) -> None:
+    work = pipeline.work
+    judged = msgspec.json.decode(str(fields["judged"]), type=list[tuple[str, str, bool]])
+    work.graphs.judged.update({(cause, effect): confirmed for cause, effect, confirmed in judged})
+    closed = msgspec.json.decode(str(fields["closed"]), type=list[Incident])
+    work.closed.update({incident.id: incident for incident in closed})
     pipeline.adopt(msgspec.json.decode(str(fields["series"]), type=tuple[Series, ...]))
-    pipeline.work.incidents, pipeline.n = int(fields["incidents"]), int(fields["n"])
-    pipeline.calm = int(fields["calm"])
+    work.incidents, pipeline.n = int(fields["incidents"]), int(fields["n"])
+    pipeline.calm, pipeline.shifted = int(fields["calm"]), bool(fields["shifted"])
+    pipeline.over = np.asarray(fields["over"])
     pipeline.time, base = float(fields["time"]), pipeline.config.base_rows
     pipeline.learning = (min(int(fields["learned"]), base), base)

@@ -124,8 +124,9 @@ class Monitor:
                 f"there is no system {command.system!r}", f"systems: {known}", "name one with --system"
             )
         events = pipeline.command(command)
-        about = ", ".join(event.incident.id for event in events if isinstance(event, Changed))
-        return events, f"{command.kind}: {about} at row {pipeline.time:.3f}"
+        about = [event.incident.id for event in events if isinstance(event, Changed)]
+        edge = [f"{command.cause} → {command.effect}"] if command.effect else [command.cause] * bool(command.cause)
+        return events, f"{command.kind}: {', '.join([*about, *edge])} at row {pipeline.time:.3f}"
 
     def _learn(self, system: str, frame: Frame) -> None:
         pipeline = self._pipeline(system)

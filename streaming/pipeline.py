@@ -1,8 +1,9 @@
 """The heart of one system: frames and commands in, events out. No I/O, no clock, no hidden randomness.
 
-For each row: the trigger scores it, the ring keeps it, the graph learns it if it is quiet. An alarm makes a
-*candidate*. A candidate becomes an incident at once, or, where KPIs are named, when one of them suffers. While an
-incident is open its case is fed; when all is quiet again, or the new level has outlasted `max_rows`, it closes.
+For each row: the trigger scores it, the ring keeps it, the graph learns it if it is quiet. An alarm belongs to an open
+incident if it is one of the same metrics, or nearly of the same time; else it makes a *candidate*. A candidate becomes
+an incident at once, or, where KPIs are named, when one of them suffers. While incidents are open their cases are fed;
+when all is quiet again, or the new level has outlasted `max_rows`, they close.
 
 Rows are worked on one after the other, so events do not depend on how the rows were delivered.
 """
@@ -14,31 +15,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.causal.evidence import median
 from headwater.detectors.trigger import TriggerInfo, TriggerPoint
 from headwater.online import Ring
 
+from .alarms import alarmed, over, written
 from .candidate import Candidate
 from .case import Case
 from .casework import Casework
-from .errors import BrokenInvariant, CommandRefused
-from .incidents import LIVE, Stimulus
-from .past import EARLY, look_back
+from .commands import obey
+from .errors import BrokenInvariant
+from .incidents import LIVE
+from .past import EARLY, cut, look_back
 from .pipeline_config import PipelineConfig
 from .records import Changed, Command, Event, EvidenceWindow, Frame, Ranked, Series, Triggered
 from .ticks import Ticks
-from .verdicts import shares
 
 __all__ = ["Pipeline"]
 
 FARTHEST = 60  # rows; a longer excursion began with something else
 KEPT = 4096  # incidents whose evidence waits to be collected; one poll opens far fewer
 CONTEXT = 60  # rows before the window that are kept as evidence
-STIMULI: dict[str, Stimulus] = {
-    "acknowledge": "acknowledge",
-    "resolve": "resolve",
-    "dismiss": "dismiss",
-    "baseline": "outlast",
-}
 E = TypeVar("E", bound=Triggered | Ranked | Changed)
 
 
@@ -65,6 +62,8 @@ class Pipeline:
         )
         self.work = Casework(config)
         self.candidate: Candidate | None = None
+        self.over = np.zeros(0, np.bool_)  # columns whose score was over its threshold in the newest row
+        self.shifted = False  # a level outlasted its incident while another one was open
         self.time = 0.0  # of the newest row
         self.n = 0  # events of the newest row so far
         self.learning = (0, config.base_rows)
@@ -80,7 +79,7 @@ class Pipeline:
         """Learn a baseline: rows that are known to be quiet, handed over before the stream."""
         self.adopt(frame.series)
         self.ring.extend(frame.times, frame.X, quiet=True)
-        self.work.learn(frame.X)
+        self.work.graphs.learn(frame.X)
 
     def learned(self) -> None:
         """End the baseline: from now on the trigger watches."""
@@ -88,7 +87,7 @@ class Pipeline:
         self.trigger.fit(base)
         if len(base) >= self.config.base_rows:
             self.learning = (self.config.base_rows, self.config.base_rows)
-        self.work.choose_lags(base)
+        self.work.graphs.choose_lags(base, self.work.kpi)
 
     def adopt(self, series: tuple[Series, ...]) -> None:
         """Know these columns from now on; columns are only ever appended."""
@@ -103,7 +102,7 @@ class Pipeline:
         at = 0
         while at < len(frame.times):
             # With a case open the trigger may be given a new base at any row, so it must not run ahead.
-            length = 1 if self.work.case else self.config.max_rows
+            length = 1 if self.work.cases else self.config.max_rows
             events += self._advance(frame.times[at : at + length], frame.X[at : at + length])
             at += length
         return events
@@ -114,19 +113,9 @@ class Pipeline:
         Raises
         ------
         CommandRefused
-            If the incident is not the open one, or is in no state for it.
+            If it names what there is not, or the incident is in no state for it.
         """
-        case = self.work.case
-        if case is None or command.incident not in ("", case.incident.id):
-            what = f"{command.incident or 'no incident'} is not open in {self.config.system}"
-            why = f"the open incident is {case.incident.id}" if case else "no incident is open now"
-            raise CommandRefused(what, why, "see: headwater incidents list")
-        stimulus, by, note = STIMULI[command.kind], command.by, command.note
-        if stimulus == "acknowledge":
-            return [self._numbered(self.work.advance(case, stimulus, self.time, by=by, note=note))]
-        closed = self.work.close(stimulus, self.time, by=by, note=note)
-        self._settle(closed, case)
-        return [self._numbered(closed)]
+        return [self._numbered(event) for event in obey(self, command)]
 
     def _advance(self, times: NDArray[np.float64], X: NDArray[np.float64]) -> Iterator[Event]:
         info = self.trigger.step(X)
@@ -140,32 +129,34 @@ class Pipeline:
                 self._pass(times[k : k + calm], X[k : k + calm])
                 yield from ticks[k : k + calm]
                 k += calm
+                self.over = over(info, k - 1)
                 continue
             self.time, self.n = float(times[k]), 0
-            self.ring.push(self.time, X[k], quiet=self.work.case is None)
-            self.calm = 0 if self.work.case else self.calm + 1
+            older = list(self.work.cases)
+            self.ring.push(self.time, X[k], quiet=not older)
+            self.calm = 0 if older else self.calm + 1
             yield from ticks[k : k + 1]
-            if self._based(info, k) and self.work.case is None:
-                self.work.choose_lags(self._quiet_rows())
+            if self._based(info, k) and not older:
+                self.work.graphs.choose_lags(self._quiet_rows(), self.work.kpi)
                 learned = k + 1
-            if self.work.case:
-                yield from (self._numbered(event) for event in self._follow(info, k))
-                learned = k + 1
-            else:
-                triggered = self._alarm(info, k) if info.alarm[k] else None
-                if self._due():
-                    self.work.learn(X[learned : k + 1])
-                    learned = k + 1
-                    yield from (self._numbered(event) for event in self._open(triggered))
-                elif triggered:
-                    yield self._numbered(triggered)
+            triggered = self._alarm(info, k) if info.alarm[k] else None
+            if self._due():
+                if not older:
+                    self.work.graphs.learn(X[learned : k + 1])
+                yield from (self._numbered(event) for event in self._open(triggered))
+            elif triggered:
+                yield self._numbered(triggered)
+            for case in older:
+                yield from (self._numbered(event) for event in self._follow(case))
+            learned = k + 1 if older or self.work.cases else learned
+            self.over = over(info, k)
             k += 1
-        if self.work.case is None:
-            self.work.learn(X[learned:])
+        if not self.work.cases:
+            self.work.graphs.learn(X[learned:])
 
     def _calm_rows(self, info: TriggerInfo, k: int) -> int:
         """How many rows from k on are quiet for certain, so that they can be taken in one go."""
-        if self.work.case or self.candidate or self.learning[0] < self.learning[1]:
+        if self.work.cases or self.candidate or self.learning[0] < self.learning[1]:
             return 0
         alarms = np.flatnonzero(info.alarm[k:])
         return int(alarms[0]) if len(alarms) else len(info.alarm) - k
@@ -186,37 +177,33 @@ class Pipeline:
         return self.ring.values()[self.ring.quiet()].astype(np.float64)
 
     def _alarm(self, info: TriggerInfo, k: int) -> Triggered:
-        """Make or renew the candidate, and write down the trigger."""
-        triggered = self._triggered(info, k)
+        """Give the alarm to the incident that it belongs to, or make or renew the candidate; write down the trigger."""
+        about, back = alarmed(info, k, self.over), self._back(info, k)
+        onset = float(self.ring.times()[-1 - back])
+        triggered = written(info, k, about, self.series, time=self.time, onset=onset)
+        if case := self.work.concerned(about, back):
+            return msgspec.structs.replace(triggered, incident=self.work.extend(case, about))
         stale = self.candidate and self.candidate.back > FARTHEST and not self.candidate.ailing
         if self.candidate is None or stale:
-            back = self._back(info, k)
-            past = look_back(self.ring, back, self.config.step)
-            self.candidate = Candidate(
-                back=back,
-                history=past.history[:, self.work.kpi].astype(np.float64),
-                restarts=past.restarts,
-                sign=self.work.kpi_sign,
-            )
+            self.candidate = self._candidate(back)
         self.candidate.left = self.config.patience_rows
+        self.candidate.alarmed.update(about)
         reason = "no KPI suffers so far" if self.gated else ""
         return msgspec.structs.replace(triggered, reason=reason)
 
-    def _back(self, info: TriggerInfo, k: int) -> int:
-        """Rows since the onset of an alarm, which cannot lie in an incident that is over."""
-        return min(int(info.onset[k]), self.calm, FARTHEST, len(self.ring) - 1)
+    def _candidate(self, back: int) -> Candidate:
+        """A change on trial. While an incident is open a KPI must get worse than it has become."""
+        settled = self.work.settled(back)
+        past = look_back(self.ring, cut(self.ring, back, self.config.step), self.work.kpi, settled=settled)
+        history = past.history.astype(np.float64)
+        if settled:
+            history += np.nan_to_num(past.anchor - median(history))
+        return Candidate(back=back, history=history, restarts=past.restarts, sign=self.work.kpi_sign)
 
-    def _triggered(self, info: TriggerInfo, k: int, incident: str = "") -> Triggered:
-        return Triggered(
-            system=self.config.system,
-            time=self.time,
-            n=0,
-            onset=float(self.ring.times()[-1 - self._back(info, k)]),
-            channel="joint" if info.alarm[k] == 1 else "metric",
-            score=float(info.strength[k]),
-            metrics=shares(info.contributions[k], self.work.columns.names),
-            incident=incident,
-        )
+    def _back(self, info: TriggerInfo, k: int) -> int:
+        """Rows since the onset of an alarm, which cannot lie before the last incident began, or was over."""
+        free = min((case.rows for case in self.work.cases), default=self.calm)
+        return min(int(info.onset[k]), free, FARTHEST, len(self.ring) - 1)
 
     def _due(self) -> bool:
         """Whether the candidate becomes an incident now; one that waited in vain is dropped."""
@@ -236,59 +223,60 @@ class Pipeline:
 
     def _open(self, triggered: Triggered | None) -> Iterator[Triggered | Ranked | Changed]:
         candidate, self.candidate = self.candidate, None
-        back = candidate.back if candidate else 0
-        later = self.config.lead_rows + (candidate.ailing if candidate else 0)
-        past = look_back(self.ring, back, self.config.step, later=later)
-        onset = float(self.ring.times()[-1 - min(back, len(past.window) - 1)])
-        events = list(self.work.open(past, onset, self.time))
-        self.ring.mark(len(past.window), quiet=False)
-        if self.work.case:
-            self._keep_evidence(self.work.case)
-            if triggered:
-                yield msgspec.structs.replace(triggered, incident=self.work.case.incident.id, reason="")
+        if candidate is None:
+            return
+        later = self.config.lead_rows + candidate.ailing
+        growing = [case for case in self.work.cases if case.growing]
+        events = list(self.work.open(self.ring, candidate.back, self.time, later=later, alarmed=candidate.alarmed))
+        opened = self.work.cases[-1]
+        self.ring.mark(len(opened.window), quiet=False)
+        for case in [*growing, opened]:
+            self._keep_evidence(case)
+        if triggered:
+            yield msgspec.structs.replace(triggered, incident=triggered.incident or opened.incident.id, reason="")
         yield from events
 
-    def _follow(self, info: TriggerInfo, k: int) -> Iterator[Triggered | Ranked | Changed]:
-        """One more row of the open incident."""
-        case = self.work.case
-        if case is None:
-            return
-        if info.alarm[k]:
-            yield self._triggered(info, k, self.work.extend(case))
+    def _follow(self, case: Case) -> Iterator[Triggered | Ranked | Changed]:
+        """One more row of an open incident."""
         growing = case.growing
         for event in self.work.follow(case, self.ring.values()[-1], self.time):
             if isinstance(event, Changed):
-                self._settle(event, case)
+                self.settle(event, case)
             yield event
-        if growing and not case.growing and self.work.case:
+        if growing and not case.growing and case in self.work.cases:
             self._keep_evidence(case)
 
-    def _settle(self, changed: Changed, case: Case) -> None:
-        """What is left to do once an incident is over.
+    def settle(self, changed: Changed, case: Case) -> None:
+        """Do what is left to do once an incident is over.
 
-        A level that has outlasted it is the new base, and what was before is no measure any more.
+        A level that has outlasted it is the new base, and what was before is no measure any more. While others are
+        open nothing can be a base: then it is the level at the end of the last of them.
         """
         if changed.incident.state in LIVE:
             return
         if case.growing:
             self._keep_evidence(case)
-        if changed.incident.state == "shifted":
-            level = min(case.rows, len(self.ring))
+        shifted = changed.incident.state == "shifted"
+        self.shifted |= shifted
+        if self.shifted and not self.work.cases:
+            level = min(case.rows if shifted else max(case.quiet, 1), len(self.ring))
             self.ring.mark(len(self.ring), quiet=False)
             self.ring.mark(level, quiet=True)
             rows = self._quiet_rows()
             self.trigger.rebase(rows)
-            self.work.learn(rows)
+            self.work.graphs.learn(rows)
+            self.shifted = False
 
     def _keep_evidence(self, case: Case) -> None:
         """Hand out the raw rows round the onset, so that the store can keep them with the incident."""
         rows = min(len(self.ring), len(case.window) + CONTEXT)
+        columns = case.columns
         self.evidence[case.incident.id] = EvidenceWindow(
             system=self.config.system,
             incident=case.incident.id,
-            names=tuple(s.name for s in self.series),
+            names=case.diagnosis.columns.names,
             times=self.ring.times()[-rows:].copy(),
-            values=self.ring.values()[-rows:].copy(),
+            values=self.ring.values()[-rows:][:, columns],
         )
         if len(self.evidence) > KEPT:
             del self.evidence[next(iter(self.evidence))]

@@ -39,6 +39,8 @@ class PipelineConfig(msgspec.Struct, frozen=True):
     patience_rows: int = 60  # how long a change waits for a KPI to suffer
     hold_rows: int = 10  # for which a KPI must suffer
     lead_rows: int = 10  # by which a cause may precede the alarm, or the KPI, in the later of two windows
+    max_open: int = 4  # incidents at once; further changes extend the newest
+    topology: Literal["soft", "hard"] = "soft"  # whether other edges than those of the call graph may be learned
     on_kpi: bool = False  # open only when a KPI suffers
 
     def kpi_columns(self, series: tuple[Series, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

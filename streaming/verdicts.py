@@ -12,7 +12,7 @@ from .incidents import rca_after
 from .records import Incident, Ranked
 from .suspects import Edge, Hop, ServiceSuspect, Suspect
 
-__all__ = ["ranked", "settled", "shares"]
+__all__ = ["judged", "ranked", "settled", "shares"]
 
 HEAD = 5  # entries of the lists that an incident itself holds
 LISTED = 20  # metrics of a ranking that are written down
@@ -28,7 +28,7 @@ def settled(incident: Incident, case: Case, batch: Batch, time: float) -> Incide
     second = services[1].score if len(services) > 1 else 0.0
     changed = np.flatnonzero(case.changed)
     changed = changed[np.argsort(-f.abnormal[changed], kind="stable")]
-    return msgspec.structs.replace(
+    now = msgspec.structs.replace(
         incident,
         rca=rca_after(rca_after(incident.rca, "rank"), "settle") if batch.settled else rca_after(incident.rca, "rank"),
         updated=time,
@@ -44,6 +44,14 @@ def settled(incident: Incident, case: Case, batch: Batch, time: float) -> Incide
         services=tuple(one.entity for one in services[:HEAD]),
         suspects=tuple(names[int(j)] for j in f.order[:HEAD]),
     )
+    return judged(now)
+
+
+def judged(incident: Incident) -> Incident:
+    """The incident with the place that its true cause, as somebody told it, has in its list."""
+    heads = incident.suspects if "|" in incident.verdict else incident.services
+    place = heads.index(incident.verdict) + 1 if incident.verdict in heads else 0
+    return msgspec.structs.replace(incident, place=place)
 
 
 def ranked(incident: Incident, case: Case, batch: Batch, time: float) -> Ranked:

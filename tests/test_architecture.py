@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = {"online": 0, "detectors": 1, "causal": 1, "streaming": 2, "dashboards": 3}
 PURE = (
+    "alarms",
     "align",
     "candidate",
     "case",
@@ -17,6 +18,8 @@ PURE = (
     "checkpoint",
     "clocks",
     "columns",
+    "commands",
+    "graphs",
     "incidents",
     "monitor",
     "outbox",

@@ -19,7 +19,7 @@ INCIDENT = Incident("shop", "INC-1", "open", "collecting", 0.0, 1.0, 1.0)
 
 
 def case(window=8, *, late=0, kpi=(0,), batch_rows=4, close_rows=3):
-    past = Past(HISTORY, np.zeros(140, bool), FAULT[:window].copy(), jumped=False, late=late)
+    past = Past(HISTORY, np.zeros(140, bool), FAULT[:window].copy(), np.empty(0, np.float32), late=late)
     diagnosis = Diagnosis(
         columns=describe(NAMES, (("front", "cart"), ("cart", "db"))),
         history=HISTORY.astype(np.float64),
@@ -123,7 +123,6 @@ def test_a_case_taken_back_goes_on_alike(rows_before):
     data = encode(one.snapshot(), kind="case", version=1)
     snapshot = decode(data, kind="case", version=1)
     two = case()
-    two.coral.restore(one.coral.snapshot())
     two.restore(snapshot)
     for row in FAULT[8 + rows_before : 60 + rows_before]:
         a, b = one.feed(row), two.feed(row)

@@ -91,15 +91,16 @@ def test_a_worker_that_stops_after_every_row_is_the_same_worker(story):
         assert new.snapshots() == stored[row], f"row {row}"
 
 
-@pytest.mark.parametrize("lost", ["quiet", "back", "convergence.hits", "adapted", "recent"])
+@pytest.mark.parametrize("lost", ["quiet", "back", "convergence.hits", "adapted", "recent", "window"])
 def test_a_forgotten_field_would_be_noticed(lost, monkeypatch):
     """The sabotaged twin of the two tests above: one field of a snapshot is taken back wrongly."""
     owner = "candidate" if lost == "back" else "case"
 
     def forgetful(data, *, kind, version):
         fields = decode(data, kind=kind, version=version)
-        if kind == owner and lost in fields:
-            fields[lost] = fields[lost][:0] if lost == "recent" else 0
+        name = lost if owner == "candidate" else f"INC-1.{lost}"
+        if kind == owner and name in fields:
+            fields[name] = fields[name][:-1] if lost in ("recent", "window") else 0
         return fields
 
     words, events, stored, _ = uninterrupted("recovers")
@@ -146,7 +147,9 @@ EDITS = {  # setting: (new value, the word of the sentence that says what learns
     "ranking": ("walk", None),
     "restart": (0.3, None),
     "kpi": ((("cart|latency_s", "up"),), None),
-    "edges": ((), None),
+    "edges": ((), "[topology]"),
+    "topology": ("hard", "[topology]"),
+    "max_open": (2, None),
     "batch_rows": (2, None),
     "close_rows": (9, None),
     "max_rows": (80, None),
@@ -193,7 +196,7 @@ def test_parts_that_are_touched_have_other_hashes():
         return {part for part in PARTS if edited[part] != plain[part]}
 
     assert changed(window=6) == {"trigger"}
-    assert changed(lags=2) == {"graph"}
+    assert changed(lags=2) == changed(edges=()) == {"graph"}
     assert changed(kpi=()) == {"candidate"}
     assert changed(history_rows=200) == set()
     assert changed(step=5.0) == set(PARTS) - {"self"}

@@ -1,0 +1,66 @@
+"""What an alarm is about: its metrics, its channel, its entity. Pure."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.detectors.trigger_info import TriggerInfo
+
+from .records import Series, Triggered
+from .verdicts import shares
+
+__all__ = ["alarmed", "over", "written"]
+
+JOINT = 1  # channel of an alarm that many metrics raise together
+CHANNELS: dict[int, Literal["joint", "metric", "frozen"]] = {JOINT: "joint", 2: "metric", 3: "frozen"}
+SHARE = 0.5  # of the largest departure: so far a metric must have gone to belong to an alarm of many
+
+
+def over(info: TriggerInfo, row: int) -> NDArray[np.bool_]:
+    """Columns ``bool[d]`` whose score is over its threshold in a row."""
+    return np.asarray(info.scores[row] >= 1.0)
+
+
+def alarmed(info: TriggerInfo, row: int, before: NDArray[np.bool_]) -> list[int]:
+    """Columns that an alarm is about: what has crossed its threshold in this row, or departed most from its level.
+
+    `before` are the columns that were over their threshold in the row before; what is over since then is old news.
+
+    Examples
+    --------
+    >>> info = TriggerInfo(*[np.zeros(1)] * 8)._replace(
+    ...     scores=np.array([[1.2, 3.0, 0.1]]), alarm=np.array([2]), contributions=np.array([[4.0, 90.0, 0.5]])
+    ... )
+    >>> alarmed(info, 0, np.array([False, True, False]))
+    [0]
+    """
+    before = np.pad(before, (0, info.scores.shape[1] - len(before)))
+    fresh = over(info, row) & ~before
+    departed = np.nan_to_num(info.contributions[row])
+    if info.alarm[row] == JOINT or not fresh.any():
+        fresh |= _farthest(np.where(before, 0.0, departed))
+    if not fresh.any():
+        fresh = _farthest(departed)
+    return [int(j) for j in np.flatnonzero(fresh)]
+
+
+def written(
+    info: TriggerInfo, row: int, about: list[int], series: tuple[Series, ...], *, time: float, onset: float
+) -> Triggered:
+    """Write an alarm down, without a place among the events of its row and without an incident."""
+    first = max(about, key=lambda j: float(np.nan_to_num(info.contributions[row, j])), default=-1)
+    return Triggered(
+        system=series[0].system,
+        time=time,
+        n=0,
+        onset=onset,
+        channel=CHANNELS[int(info.alarm[row])],
+        score=float(info.strength[row]),
+        metrics=shares(info.contributions[row], tuple(one.name for one in series)),
+        entity=series[first].entity if about else "",
+    )
+
+
+def _farthest(departed: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((departed >= SHARE * departed.max(initial=0.0)) & (departed > 0.0))
