@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +84,7 @@ def changes(method: Method, streams: Sequence[Stream]) -> Iterator[Number]:
     yield "rows_per_s", _speed(done), "rows/s"
 
 
-def faults(method: Method, kinds: dict[str, Sequence[Stream]]) -> Iterator[tuple[str, Number]]:
+def faults(method: Method, kinds: Mapping[str, Sequence[Stream]]) -> Iterator[tuple[str, Number]]:
     """Yield, by kind, the share of injected faults found at one false alarm a day, and those of the clean rows.
 
     The streams of all kinds have the same warm-up, so it is learned once. Here ``recall@1`` comes from the threshold

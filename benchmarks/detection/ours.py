@@ -76,11 +76,11 @@ class Shared:
 
     def score(self, X: Floats) -> Floats:
         """Return the larger score, each as surprising as its share makes it."""
-        return np.fmax.reduce([part.score(X) + np.log(share) for share, part in self.parts])
+        return np.asarray(np.fmax.reduce([part.score(X) + np.log(share) for share, part in self.parts]))
 
     def alarms(self, X: Floats, rate: float) -> Mask:
         """Return the rows in which either alarms."""
-        return np.logical_or.reduce([part.alarms(X, share * rate) for share, part in self.parts])
+        return np.asarray(np.logical_or.reduce([part.alarms(X, share * rate) for share, part in self.parts]))
 
 
 def _default(interval: float) -> Detector:

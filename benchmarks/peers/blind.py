@@ -34,9 +34,9 @@ class Blind:
     def score(self, X: Floats) -> Floats:
         """Return the exponent of the highest power of two that divides a row's number."""
         rows = np.arange(1, len(X) + 1)
-        return np.log2(rows & -rows)
+        return np.asarray(np.log2(rows & -rows))
 
     def alarms(self, X: Floats, rate: float) -> NDArray[np.bool_]:
         """Alarm `rate` times per row, evenly, from the first whole period on."""
         rows = np.floor(np.arange(1, len(X) + 1) * rate)
-        return np.diff(rows, prepend=0.0) > 0
+        return np.asarray(np.diff(rows, prepend=0.0) > 0)

@@ -1,8 +1,7 @@
 """ocd (Chen, Wang and Samworth, JRSS B 2022), written from its formulas: many metrics shift in the mean, a little each.
 
-For every metric ``j`` and size ``b`` of a grid, ``t_jb`` rows have passed since ``b A - b^2 t / 2`` (A the sum of z over
-them) was last not positive; the sums of the *other* metrics over those rows are the evidence that ``j`` did not shift
-alone.
+For every metric ``j`` and size ``b`` of a grid, ``t_jb`` rows have passed since ``b A - b^2 t / 2`` was last not
+positive, A being the sum of z over them; the sums of the *other* metrics over those rows tell if ``j`` shifts alone.
 Three statistics: diagonal, dense off-diagonal, sparse off-diagonal (only sums larger than ``a sqrt(t)``).
 The paper's thresholds are Monte Carlo for independent normal rows, which metrics are not: here each statistic is taken
 over its 99 % quantile in the warm-up, and all begin anew at twice the largest.

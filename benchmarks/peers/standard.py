@@ -18,4 +18,4 @@ class Scale:
 
     def __call__(self, X: Floats) -> Floats:
         """Return z-scores ``float64[T, d]``."""
-        return (X - self.mean) / self.sd
+        return np.asarray((X - self.mean) / self.sd)
