@@ -32,7 +32,6 @@ _SHAPED_BY: dict[str, tuple[str, ...]] = {
     "case": ("step",),
 }
 PARTS = tuple(_SHAPED_BY)
-_LAGS = "work.lags"  # the order that was chosen, beside the graph that was learned with it
 
 
 class Thawed(NamedTuple):
@@ -53,12 +52,12 @@ def hashes(config: PipelineConfig) -> dict[str, str]:
 
 def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     """All that a pipeline has learned, by part."""
-    candidate, graphs = pipeline.candidate, pipeline.work.graphs
+    candidate = pipeline.candidate
     parts: dict[str, Snapshot] = {
         "self": _self(pipeline),
         "ring": pipeline.ring.snapshot(),
         "trigger": pipeline.trigger.snapshot(),
-        "graph": graphs.coral.snapshot() | {_LAGS: graphs.lags},
+        "graph": pipeline.work.graphs.snapshot(),
         "candidate": candidate.snapshot() if candidate else {},
         "case": {f"{case.incident.id}.{k}": v for case in pipeline.work.cases for k, v in case.snapshot().items()},
     }
@@ -109,8 +108,7 @@ def _restore_learners(pipeline: Pipeline, found: Mapping[str, Snapshot], fits: M
         pipeline.trigger.step(quiet)
         again.append(f"{system}: [detector] has changed, the trigger learned again from {len(quiet)} quiet rows")
     if fits["graph"]:
-        lags = int(found["graph"].pop(_LAGS))
-        pipeline.work.graphs.restore(found["graph"], lags)
+        pipeline.work.graphs.restore(found["graph"])
     else:
         pipeline.work.graphs.relearn(quiet)
         what = "[causal] or [topology] has changed"

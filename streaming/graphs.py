@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headwater.causal.columns import Columns, describe
 from headwater.causal.constraints import expected_edges
 from headwater.causal.coral import Coral
-from headwater.causal.order import lag_order
+from headwater.causal.order import lag_order, misfit
 from headwater.online import Snapshot
 
 from .errors import CommandRefused
@@ -23,6 +23,7 @@ __all__ = ["GRAPH_COLUMNS", "Graphs"]
 
 GRAPH_COLUMNS = 500  # a full graph of more metrics costs too much per row: then one of the suspects alone
 Floats = NDArray[np.float64]
+_LAGS, _MISFIT = "graphs.lags", "graphs.misfit"  # beside what the learner itself keeps
 
 
 class Graphs:
@@ -37,6 +38,8 @@ class Graphs:
 
     Attributes
     ----------
+    misfit : str
+        What is wrong with the model of quiet time and how to mend it, as far as it was learned on a base; else empty.
     judged : dict
         (cause, effect), names of metrics, → whether people confirmed the edge; else they ruled it out.
     """
@@ -45,6 +48,7 @@ class Graphs:
         self.config = config
         self.held = held
         self.lags = config.lags
+        self.misfit = ""
         self.columns: Columns = describe([])
         self.judged: dict[tuple[str, str], bool] = {}
         self.open = False  # the learner of quiet time stands still
@@ -76,10 +80,14 @@ class Graphs:
         if self.whole:
             self.lags = lag_order(base, kpis=kpi.tolist(), max_lags=self.config.lags)
             self.relearn(base)
+            fitted = self._new(held=0)  # to the whole base: of the learner's rows the newest are held back
+            fitted.step(base)
+            fitted.begin(0)
+            self.misfit = misfit(fitted.residuals(base).full, self.columns.names, lags=self.lags)
 
     def relearn(self, quiet: Floats) -> None:
         """Start anew from quiet rows."""
-        self.coral, self.open = self._new(), False
+        self.coral, self.open, self.misfit = self._new(), False, ""
         self._inform()
         self.learn(quiet)
 
@@ -124,11 +132,16 @@ class Graphs:
         if self.whole:
             self._judge(self.coral, self.columns.names, (cause, effect))
 
-    def restore(self, snapshot: Snapshot, lags: int) -> None:
-        """Take a snapshot of the learner back, which had this lag order."""
-        self.lags, self.open = lags, bool(snapshot["incident"])
+    def snapshot(self) -> Snapshot:
+        """Copy the learner of quiet time; what people know of edges is kept apart, since it outlives the settings."""
+        return self.coral.snapshot() | {_LAGS: self.lags, _MISFIT: self.misfit}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take a snapshot back."""
+        self.lags, self.misfit = int(snapshot[_LAGS]), str(snapshot[_MISFIT])
+        self.open = bool(snapshot["incident"])
         self.coral = self._new()
-        self.coral.restore(snapshot)
+        self.coral.restore({name: value for name, value in snapshot.items() if name not in (_LAGS, _MISFIT)})
 
     def _leads(self, start: str, goal: str) -> bool:
         """Whether confirmed edges lead from one metric to another."""
@@ -144,26 +157,30 @@ class Graphs:
         """Tell the learner what is known of edges between the columns that there are now."""
         if not self.whole:
             return
+        self.coral.step(np.empty((0, len(self.columns.names))))  # makes room for them
         if self.columns.calls.any():
             self.coral.expect(expected_edges(self.columns))
         self._judge(self.coral, self.columns.names)
 
     def _judge(self, coral: Coral, names: tuple[str, ...], *edges: tuple[str, str]) -> None:
         """Tell a graph of the columns `names` what people know of `edges`; none: of all."""
-        slot = {name: j for j, name in enumerate(names)}
+        if not self.judged:
+            return
+        width = len(coral.weights().W)  # columns that have appeared since an incident began are told when it is over
+        slot = {name: j for j, name in enumerate(names[:width])}
         for cause, effect in edges or self.judged:
             if cause in slot and effect in slot:
                 say = coral.confirm if self.judged[cause, effect] else coral.forbid
                 say(slot[cause], slot[effect])
 
-    def _new(self) -> Coral:
+    def _new(self, held: int | None = None) -> Coral:
         c = self.config
         return Coral(
             lags=self.lags,
             candidates=c.candidates,
             penalty=c.penalty,
             half_life=c.half_life,
-            hold_back=self.held,
+            hold_back=self.held if held is None else held,
             fusion=c.fusion,
             prior=c.topology,
         )

@@ -86,10 +86,6 @@ class Heartbeat:
 
         `letters` is how many dead letters were rejected and set aside.
         """
-        learning = {
-            system: dict(zip(("rows", "of_rows", "step"), values, strict=False))
-            for system, values in counters.get("learning", {}).items()
-        }
         return {
             "worker": {**self._worker, "state": state},
             "input": {
@@ -110,5 +106,5 @@ class Heartbeat:
                 "refused_systems": dict(counters.get("refused_systems", {})),
                 "outbox_waiting": waiting,
             },
-            "learning": learning,
+            "learning": dict(counters.get("learning", {})),
         }

@@ -16,6 +16,7 @@ from .errors import CommandRefused
 from .pipeline import Pipeline
 from .pipeline_config import PipelineConfig
 from .records import Arrival, Changed, Command, DeadLetter, Event, EvidenceWindow, Frame, Series
+from .standing import remarks, standing
 
 __all__ = ["AlignConfig", "Monitor"]
 
@@ -174,6 +175,10 @@ class Monitor:
         """The columns of each system."""
         return {system: pipeline.series for system, pipeline in self._pipelines.items()}
 
+    def remarks(self) -> list[str]:
+        """Sentences on what each system's graph rests on and what could be better."""
+        return [f"{system}: {text}" for system, one in self._pipelines.items() for text in remarks(one)]
+
     def evidence(self) -> list[EvidenceWindow]:
         """Raw windows of incidents to keep, since the last look."""
         found = [window for pipeline in self._pipelines.values() for window in pipeline.evidence.values()]
@@ -185,7 +190,7 @@ class Monitor:
         """Counts of what was late or refused, rows worked on, and how far the learning is.
 
         ``refused_systems`` counts words by system, under ``""`` those of systems beyond the first few; ``learning``
-        is ``[rows, of_rows, seconds of a row]`` by system.
+        is what `standing` says, by system.
         """
         refused = sorted({name for aligner in self._aligners.values() for name in aligner.refused})
         return {
@@ -194,7 +199,7 @@ class Monitor:
             "refused_columns": len(refused),
             "refused_names": refused[:_NAMED],
             "refused_systems": dict(self._refused),
-            "learning": {system: [*one.learning, one.config.step] for system, one in self._pipelines.items()},
+            "learning": {system: standing(one) for system, one in self._pipelines.items()},
         }
 
     def snapshots(self) -> dict[tuple[str, str], tuple[str, bytes]]:

@@ -48,7 +48,7 @@ class Summary(NamedTuple):
     incidents: int  # opened
     dead_letters: int
     waiting: int  # messages not published yet
-    notes: tuple[str, ...]  # what has to learn again, and why
+    notes: tuple[str, ...]  # what has to learn again, and why; what could be better about what was learned
 
 
 class _Worker:
@@ -161,6 +161,13 @@ class _Worker:
         self._beat.rows_of(events)
         self._incidents += sum(isinstance(event, Changed) and event.action == "opened" for event in events)
 
+    def _remark(self) -> None:
+        """Say once what could be better about what has been learned."""
+        for text in self._monitor.remarks():
+            if text not in self._notes:
+                self._notes.append(text)
+                logger.warning(text)
+
     def _behind(self, row_time: float) -> bool:
         """Tell whether a row belongs to a backlog; only a live source can be behind."""
         step = self._settings.system.step or 1.0
@@ -187,6 +194,7 @@ class _Worker:
         return self._beat.status(state, lag=lag, counters=counters, waiting=self._waiting, letters=letters, now=now)
 
     def _commit(self, state: str, patience: float) -> None:
+        self._remark()
         series = {system: s for system, s in self._monitor.series().items() if self._series.get(system) != s}
         batch = self._new.batch(
             series=series,

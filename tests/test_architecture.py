@@ -27,6 +27,7 @@ PURE = (
     "pipeline",
     "pipeline_config",
     "records",
+    "standing",
     "suspects",
     "table",
     "ticks",

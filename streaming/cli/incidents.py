@@ -1,7 +1,6 @@
 """``headwater incidents``: what was found, and what people say to it.
 
-Reading opens the store read-only. Acknowledge, resolve and dismiss are appended to the store's queue, which
-only the worker applies.
+Reading opens the store read-only. What people say is appended to the store's queue, which only the worker applies.
 """
 
 # ruff: noqa: PLC0415  (SQLAlchemy loads when a command runs, not for --help)
@@ -28,7 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, show and export incidents; acknowledge, resolve and dismiss them.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show and export incidents; say what they are, what caused them, and which metric drives which.",
+    no_args_is_help=True,
+)
 
 Id = Annotated[str, typer.Argument(help="Id of the incident, as in INC-7.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user's name.")]
@@ -76,11 +78,8 @@ def show_all(
     wanted: State | None = state.value if state else None
     with opened(store, config) as reader:
         incidents = reader.incidents(system, wanted, limit)
-        if system and system not in (known := reader.systems()):
-            mend = nearest(system, known) or "leave --system out to list those of all systems"
-            raise InputError(
-                f"there is no system {system!r} in this store", f"systems: {', '.join(known) or 'none'}", mend
-            )
+        if system:
+            _system(reader, system)
     if as_json:
         terminal.say_json(incidents)
         return
@@ -162,8 +161,8 @@ def _register(verb: str, kind: "CommandKind", meaning: str, example: str) -> Non
     ) -> None:
         url = settings(config, store__url=store).store.url
         with opened(url, config) as reader:
-            queued = _queue(url, reader.incident(id, system), kind, by or getpass.getuser(), note)
-            _report(reader, url, queued, wait)
+            incident = reader.incident(id, system)
+            _report(reader, url, _queue(url, incident.system, kind, by, note, incident.id), wait)
 
 
 _register("ack", "acknowledge", "Say that someone works on it.", "headwater incidents ack INC-7 --note 'looking at it'")
@@ -171,13 +170,76 @@ _register("resolve", "resolve", "Say that it is over.", "headwater incidents res
 _register("dismiss", "dismiss", "Say that it was none.", "headwater incidents dismiss INC-7 --note 'load test'")
 
 
-def _queue(url: str, incident: "Incident", kind: "CommandKind", by: str, remark: str) -> int:
-    """Append a command to the store's queue and return its number."""
+def _queue(
+    url: str, system: str, kind: "CommandKind", by: str | None, note: str, incident: str = "", *edge: str
+) -> int:
+    """Append a command to the store's queue and return its number; `edge` are its cause and its effect, if any."""
     from headwater.streaming.store.writer import queue_command
 
+    cause, effect = (*edge, "", "")[:2]
     return queue_command(
-        url, system=incident.system, kind=kind, incident=incident.id, by=by, note=remark, clock=time.time
+        url,
+        system=system,
+        kind=kind,
+        incident=incident,
+        by=by or getpass.getuser(),
+        note=note,
+        cause=cause,
+        effect=effect,
+        clock=time.time,
     )
+
+
+@app.command(epilog="Example: headwater incidents verdict INC-7 'database|disk_util' --note 'the disk was full'")
+def verdict(
+    id: Id,  # noqa: A002
+    cause: Annotated[str, typer.Argument(help="What it really was: an entity, or entity|metric.")],
+    by: By = None,
+    note: Note = "",
+    wait: Wait = 10.0,
+    system: System = None,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Tell the true cause of an incident, also of one that is over. It is kept, and counted in the status."""
+    url = settings(config, store__url=store).store.url
+    with opened(url, config) as reader:
+        incident = reader.incident(id, system)
+        _report(reader, url, _queue(url, incident.system, "verdict", by, note, incident.id, cause), wait)
+
+
+def _register_edge(verb: str, kind: "CommandKind", meaning: str) -> None:
+    """Make a command that tells the worker about an edge of the causal graph."""
+    example = f"Example: headwater incidents {verb} 'database|disk_util' 'cart|latency_p95'"
+
+    @app.command(verb, help=f"{meaning} It holds at once and from then on; the last word counts.", epilog=example)
+    def tell(
+        cause: Annotated[str, typer.Argument(help="The metric that drives, entity|metric.")],
+        effect: Annotated[str, typer.Argument(help="The metric that is driven.")],
+        by: By = None,
+        note: Note = "",
+        wait: Wait = 10.0,
+        system: System = None,
+        store: Store = None,
+        config: Config = None,
+    ) -> None:
+        url = settings(config, store__url=store).store.url
+        with opened(url, config) as reader:
+            _report(reader, url, _queue(url, _system(reader, system), kind, by, note, "", cause, effect), wait)
+
+
+_register_edge("confirm-edge", "confirm_edge", "Say that one metric drives another.")
+_register_edge("forbid-edge", "forbid_edge", "Say that one metric does not drive another.")
+
+
+def _system(reader: "Reader", named: str | None) -> str:
+    """The system that is meant: the one that is named, else the only one of the store."""
+    known = reader.systems()
+    if named in known or (named is None and len(known) == 1):
+        return named or known[0]
+    what = f"there is no system {named!r} in this store" if named else "which system is meant?"
+    mend = (nearest(named, known) if named else "") or "name one with --system"
+    raise InputError(what, f"systems: {', '.join(known) or 'none'}", mend)
 
 
 def _report(reader: "Reader", url: str, queued: int, wait: float) -> None:

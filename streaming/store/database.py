@@ -11,12 +11,22 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, s
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.schema import CreateColumn
 
 from headwater.streaming.errors import StoreError, StoreFull, StoreLocked, StoreMissing, StoreNewer
 
-from .schema import SCHEMA_VERSION, meta
+from .schema import SCHEMA_VERSION, meta, metadata
 
-__all__ = ["check_version", "existing", "path_of", "reading_engine", "require_version", "spoken", "writing_engine"]
+__all__ = [
+    "check_version",
+    "existing",
+    "path_of",
+    "reading_engine",
+    "require_version",
+    "spoken",
+    "widen",
+    "writing_engine",
+]
 
 _MEND = "write sqlite:///headwater.db for a file, sqlite:// for memory"
 
@@ -135,6 +145,16 @@ def check_version(connection: Connection, path: Path | None) -> bool:
         why = f"its schema is version {found}, this release reads up to {SCHEMA_VERSION}"
         raise StoreNewer(f"{path} was written by a newer headwater", why, "upgrade headwater, or use another store")
     return True
+
+
+def widen(connection: Connection) -> None:
+    """Add columns that an earlier release of this version did not have yet."""
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                line = f'ALTER TABLE "{table.name}" ADD COLUMN {CreateColumn(column).compile(connection.engine)}'
+                connection.exec_driver_sql(line)
 
 
 def require_version(connection: Connection, path: Path | None) -> None:

@@ -45,6 +45,8 @@ class CommandRow(NamedTuple):
     incident: str
     by: str
     note: str
+    cause: str
+    effect: str
     queued: float  # wall clock
     state: str  # waiting | applied | refused
     answer: str

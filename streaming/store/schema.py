@@ -167,6 +167,8 @@ command = Table(  # appended by anyone, applied by the worker alone
     Column("incident", String, nullable=False),
     Column("by", String, nullable=False),
     Column("note", Text, nullable=False),
+    Column("cause", String, nullable=False, server_default=""),  # of an edge, or of a verdict
+    Column("effect", String, nullable=False, server_default=""),
     Column("queued", Float, nullable=False),  # wall clock
     Column("state", String, nullable=False, default="waiting"),  # waiting | applied | refused
     Column("answer", Text, nullable=False, default=""),

@@ -19,7 +19,7 @@ from headwater.streaming.records import Command, CommandKind, Incident
 
 from . import lock, rows, schema
 from .batch import Batch, statements
-from .database import check_version, existing, path_of, require_version, spoken, writing_engine
+from .database import check_version, existing, path_of, require_version, spoken, widen, writing_engine
 from .reader import Reader
 from .retention import Pruned, Retention, drop_messages, drop_old_ticks, shrink
 
@@ -105,6 +105,8 @@ class Store:
                 created = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
                 values = {"schema_version": str(schema.SCHEMA_VERSION), "created": created}
                 connection.execute(insert(schema.meta), [{"key": k, "value": v} for k, v in values.items()])
+            else:
+                widen(connection)
             set_aside = schema.outbox.c.published.is_(None) & (schema.outbox.c.attempts > 0)
             connection.execute(update(schema.outbox).where(set_aside).values(attempts=0))
 
@@ -185,7 +187,8 @@ class Store:
     def waiting_commands(self) -> list[Command]:
         """Commands that nobody has answered yet, oldest first."""
         c = schema.command.c
-        wanted = select(c.id, c.system, c.kind, c.incident, c.by, c.note).where(c.state == "waiting").order_by(c.id)
+        wanted = select(c.id, c.system, c.kind, c.incident, c.by, c.note, c.cause, c.effect)
+        wanted = wanted.where(c.state == "waiting").order_by(c.id)
         with spoken(self._path), self._engine.begin() as connection:
             return [Command(*row) for row in connection.execute(wanted)]
 
@@ -211,10 +214,12 @@ def queue_command(
     incident: str = "",
     by: str = "",
     note: str = "",
+    cause: str = "",
+    effect: str = "",
     clock: Callable[[], float] = time.time,
     wait: float = 2.0,
 ) -> int:
-    """Ask the store's worker for something; return the command's number. With no worker it waits for one.
+    """Ask the store's worker for something (see `Command`); return the number. With no worker it waits for one.
 
     Raises
     ------
@@ -223,11 +228,13 @@ def queue_command(
     """
     path = existing(url)
     values = {"system": system, "kind": kind, "incident": incident, "by": by, "note": note}
+    values |= {"cause": cause, "effect": effect}
     with lock.writing(path, wait=wait), spoken(path), ExitStack() as stack:
         engine = writing_engine(path, wait=wait, checkpoints=False)
         stack.callback(engine.dispose)
         connection = stack.enter_context(engine.begin())
         require_version(connection, path)
+        widen(connection)
         added = insert(schema.command).values(**values, queued=clock()).returning(schema.command.c.id)
         return int(connection.execute(added).scalar_one())
 

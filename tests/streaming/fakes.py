@@ -182,7 +182,11 @@ class Counter:
         return {system: (Series(system, "host", "load"),) for system in self.state}
 
     def counters(self) -> dict[str, Any]:
-        return {"late_samples": 3, "refused_columns": 0, "refused_names": [], "learning": {"s0": [4, 10, 1.0]}}
+        learning = {"s0": {"rows": 4, "of_rows": 10, "step": 1.0}}
+        return {"late_samples": 3, "refused_columns": 0, "refused_names": [], "learning": learning}
+
+    def remarks(self) -> list[str]:
+        return ["s0: could be better"] if self.state else []
 
 
 class Log:

@@ -15,6 +15,7 @@ from headwater.streaming import wording
 from headwater.streaming.cli import report
 from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranked, Series, Triggered
 from headwater.streaming.store.batch import Answer, Batch
+from headwater.streaming.store.reader import Reader
 from headwater.streaming.store.writer import Store
 from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
 
@@ -256,3 +257,33 @@ def test_a_busy_worker_is_not_waited_for_longer_than_said(hw: Run, store: str) -
         code, out, _ = hw("incidents", "ack", "INC-1", "--store", store, "--wait", "0")
     assert code == 0
     assert out.startswith("waiting: the worker has not come to it yet")
+
+
+def queued(url: str) -> list[tuple[str, ...]]:
+    found = Reader(url).commands()
+    return [(c.system, c.kind, c.incident, c.cause, c.effect, c.by, c.note) for c in found]
+
+
+def test_a_verdict_is_queued_with_the_incident_and_the_cause(hw: Run, store: str) -> None:
+    words = ("verdict", "INC-0", "db|io", "--by", "ann", "--note", "full")
+    code, out, _ = hw("incidents", *words, "--store", store)
+    assert (code, out.startswith("waiting: no worker is running")) == (0, True)
+    assert queued(store) == [("shop", "verdict", "INC-0", "db|io", "", "ann", "full")]
+    assert hw("incidents", "verdict", "INC-9", "db|io", "--store", store)[0] == 1
+
+
+@pytest.mark.parametrize("verb", ["confirm-edge", "forbid-edge"])
+def test_edges_are_told_to_the_only_system_or_to_the_one_that_is_named(hw: Run, store: str, verb: str) -> None:
+    edge = ("incidents", verb, "db|io", "gw|p95", "--store", store, "--by", "ann")
+    assert hw(*edge)[0] == hw(*edge, "--system", "shop")[0] == 0
+    kind = verb.replace("-", "_")
+    assert queued(store) == [("shop", kind, "", "db|io", "gw|p95", "ann", "")] * 2
+    code, _, err = hw(*edge, "--system", "shp")
+    assert code == 2
+    assert "did you mean 'shop'?" in err
+    with Store(store) as writer:
+        writer.commit(Batch(series={"mall": (Series("mall", "db", "wait"),)}))
+    code, _, err = hw(*edge)
+    assert code == 2
+    assert "which system is meant?" in err
+    assert "mall, shop" in err

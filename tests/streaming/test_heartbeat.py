@@ -77,6 +77,6 @@ def test_refused_systems_are_passed_on():
     assert said(heartbeat())["counters"]["refused_systems"] == {}
 
 
-def test_the_step_is_said_when_it_is_known():
-    learning = said(heartbeat(), counters={"learning": {"shop": [3, 240], "mall": [5, 240, 60.0]}})["learning"]
-    assert learning == {"shop": {"rows": 3, "of_rows": 240}, "mall": {"rows": 5, "of_rows": 240, "step": 60.0}}
+def test_what_each_system_says_of_itself_is_passed_on():
+    told = {"shop": {"rows": 3, "of_rows": 240, "step": 1.0, "remarks": ["mend it"]}}
+    assert said(heartbeat(), counters={"learning": told})["learning"] == told

@@ -47,7 +47,7 @@ def turns(number):
 def test_a_finite_input_is_worked_off_flushed_and_committed(url):
     tape, monitor, log = Tape(stream()), Counter(), Log()
     summary = go(url, tape, monitor, log)
-    assert summary == (True, 124, 120, 5, 4, 0, ())
+    assert summary == (True, 124, 120, 5, 4, 0, ("s0: could be better",))
     assert monitor.calls == ["assign [('metrics', 0)]", "flush"]
     assert tape.closed == 1
     reader = Reader(url)
@@ -70,6 +70,11 @@ def test_the_status_says_what_the_worker_is_about(url):
         "refused_names": [], "refused_systems": {}, "outbox_waiting": 0,
     }  # fmt: skip
     assert status["learning"] == {"s0": {"rows": 4, "of_rows": 10, "step": 1.0}}
+
+
+def test_what_could_be_better_is_logged_once_and_told_in_the_summary(url, caplog):
+    assert go(url, Tape(stream())).notes == ("s0: could be better",)
+    assert [record.message for record in caplog.records].count("s0: could be better") == 1
 
 
 def test_totals_are_continued_over_restarts_and_summaries_are_not(url):
@@ -303,7 +308,7 @@ def test_what_has_to_learn_again_is_said(url):
         def restore(self, snapshots):
             return ["s0 learns again: [detector] window changed"]
 
-    assert go(url, Tape(stream()), Forgetful()).notes == ("s0 learns again: [detector] window changed",)
+    assert go(url, Tape(stream()), Forgetful()).notes[0] == "s0 learns again: [detector] window changed"
 
 
 @pytest.mark.parametrize("part", ["ring", "align"])

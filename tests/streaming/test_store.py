@@ -134,6 +134,30 @@ def test_a_command_without_a_worker_waits(url):
         assert len(store.waiting_commands()) == 1
 
 
+def test_both_ends_of_an_edge_are_kept(url):
+    with Store(url) as store:
+        queue_command(url, system="shop", kind="forbid_edge", cause="db|io", effect="web|p99", by="ann")
+        (command,) = store.waiting_commands()
+    assert (command.kind, command.cause, command.effect) == ("forbid_edge", "db|io", "web|p99")
+    (row,) = Reader(url).commands()
+    assert (row.cause, row.effect) == ("db|io", "web|p99")
+
+
+@pytest.mark.parametrize("first", ["worker", "command"])
+def test_a_store_of_an_earlier_release_gets_the_columns_that_it_lacks(url, first):
+    with Store(url) as store:
+        queue_command(url, system="shop", kind="resolve", incident="INC-1")
+        with store._engine.begin() as connection:
+            for column in ("cause", "effect"):
+                connection.exec_driver_sql(f'ALTER TABLE "command" DROP COLUMN {column}')
+    if first == "command":
+        queue_command(url, system="shop", kind="verdict", incident="INC-1", cause="db")
+    with Store(url) as store:
+        waiting = store.waiting_commands()
+    assert [(c.incident, c.cause) for c in waiting] == [("INC-1", ""), ("INC-1", "db")][: 1 + (first == "command")]
+    assert len(Reader(url).commands()) == len(waiting)
+
+
 def test_a_command_gives_up_soon_when_the_store_is_busy(url):
     with Store(url), lock.writing(path_of(url), wait=0.0):
         began = time.monotonic()
