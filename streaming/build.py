@@ -50,6 +50,7 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         return max(least, math.ceil(seconds / step))
 
     detector, causal, incidents = settings.detector, settings.causal, settings.incidents
+    base = rows(detector.base, detector.base_rows)
     patterns = [kpi_pattern(text) for text in settings.system.kpi]
     calls = [tuple(end.strip() for end in edge.split(">", 1)) for edge in settings.topology.edges]
     return PipelineConfig(
@@ -57,7 +58,8 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         step=step,
         kpi=tuple((pattern, direction or direction_of(pattern)) for pattern, direction in patterns),
         edges=tuple((caller, callee) for caller, callee in calls),
-        base_rows=rows(detector.base, detector.base_rows),
+        topology=settings.topology.mode,
+        base_rows=base,
         window=detector.window,
         rank=detector.rank,
         false_alarms_per_day=detector.false_alarms_per_day,
@@ -71,7 +73,8 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         batch_rows=rows(incidents.batch, 1),
         close_rows=rows(incidents.close_after, 3),
         max_rows=rows(incidents.max_incident, 10),
-        history_rows=incidents.history,
+        max_open=incidents.max_open,
+        history_rows=max(incidents.history, base),  # what is learned on the base window is taken from the history
         patience_rows=rows(PATIENCE, 3),
         hold_rows=rows(HOLD, 1),
         lead_rows=rows(LEAD, 3),

@@ -203,13 +203,17 @@ class IncidentsSection(Section):
     open_on: Literal["auto", "kpi", "any"] = key("auto", "what opens one; auto: kpi if there is one, else any change")
     close_after: Duration = key("5m", "quiet time after which it is resolved", gt=0)
     max_incident: Duration = key("2h", "a level that stays for so long is the new normal: closed as shifted", gt=0)
-    history: int = key(1800, "rows kept in memory per system", ge=100)
+    max_open: int = key(4, "incidents open at once; a further change extends the newest one", ge=1, le=20)
+    history: int = key(1800, "rows kept in memory per system; at least the base of the detector", ge=100)
 
 
 class TopologySection(Section):
     """What is known of who calls whom."""
 
-    edges: Texts = key((), "calls between entities: 'caller>callee'")
+    edges: Texts = key((), "calls between entities: 'caller>callee'; columns named edge:caller>callee say the same")
+    mode: Literal["soft", "hard"] = key(
+        "soft", "what calls do to the causal graph: soft prefers edges along them, hard learns no others"
+    )
 
     @field_validator("edges")
     @classmethod

@@ -46,6 +46,16 @@ def test_kpis_have_a_bad_direction_and_calls_two_ends():
     assert (columns.tolist(), sign.tolist()) == ([1, 2], [-1, 1])
 
 
+def test_the_ring_holds_the_base_window_at_least():
+    assert pipeline_config(settings(detector={"base": "1h"}), 1.0).history_rows == 3600
+    assert pipeline_config(settings(), 1.0).history_rows == 1800
+
+
+def test_the_topology_and_the_cap_on_incidents_arrive():
+    config = pipeline_config(settings(topology={"mode": "hard"}, incidents={"max_open": 2}), 1.0)
+    assert (config.topology, config.max_open) == ("hard", 2)
+
+
 @pytest.mark.parametrize(
     ("kind", "lateness", "expected"), [("kafka", None, 5.0), ("file", None, 0.0), ("file", "3s", 3.0)]
 )
