@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .rankers import accuracy, rankings
+from .rootcause import nezha
+from .rootcause.others import PEERS
+from .rootcause.ours import OURS, Case
+from .rootcause.scorers import accuracy, place
+from .rootcause.simulated import simulated
+from .rootcause.windows import Window, before
 from .stages import batches, load, snapshot_bytes, stages
-from .windows import Window, before, nezha, simulated
 
 __all__ = ["DESCRIPTION", "rows"]
 
@@ -20,6 +24,12 @@ QUICK_REPEATS = {40: 8, 200: 3, 1000: 2}
 ROWS, QUICK_ROWS = 512, 256  # timed at each width
 SEEDS = range(1, 11)  # of the simulator
 QUICK_SEEDS = range(1, 2)
+METHODS = {
+    **{name: OURS[name] for name in ("headwater", "headwater/abnormal", "headwater/walk")},
+    "baro": PEERS["baro"],
+    "n-sigma": PEERS["nsigma"],
+}
+NUMBERS = {"as1": "AS@1", "as3": "AS@3", "avg5": "Avg@5"}
 
 
 def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:
@@ -33,7 +43,7 @@ def rows(quick: bool, data: Path | None, progress: Callable[[str], None]) -> Ite
     if data is not None:
         for name, baseline in (("nezha, whole past", False), ("nezha, baseline", True)):
             progress(name)
-            windows = list(nezha(data, baseline=baseline))[:: 8 if quick else 1]
+            windows = list(nezha.incidents(data, nezha.ONLINE_BOUTIQUE, baseline=baseline))[:: 8 if quick else 1]
             yield from _accuracy(name, windows)
         yield from _accuracy("nezha, baseline, control", map(before, windows))
 
@@ -60,7 +70,9 @@ def _accuracy(group: str, windows: Iterable[Window]) -> Iterator[dict[str, Any]]
     """Rank each window by every method; faults that metrics do not show at all are told apart."""
     ranks: dict[tuple[str, str], list[float]] = {}
     for window in windows:
-        for method, rank in rankings(window):
+        case, true = Case(window), window.columns.services.index(window.truth)
+        for method, rankings in METHODS.items():
+            rank = place(rankings(case).services, true)
             ranks.setdefault((group, method), []).append(rank)
             if window.visible:
                 ranks.setdefault((f"{group}, visible", method), []).append(rank)
@@ -68,8 +80,9 @@ def _accuracy(group: str, windows: Iterable[Window]) -> Iterator[dict[str, Any]]
         if name != group and len(found) == len(ranks[group, method]):
             continue  # all are visible
         yield _row(name, method, "windows", len(found), "windows")
-        for metric, value in accuracy(found).items():
-            yield _row(name, method, metric, round(value, 4), "")
+        values = accuracy(found)
+        for metric, printed in NUMBERS.items():
+            yield _row(name, method, printed, round(values[metric], 4), "")
 
 
 def _row(group: str, method: str, metric: str, value: float, unit: str) -> dict[str, Any]:

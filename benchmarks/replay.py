@@ -17,8 +17,11 @@ from headwater.streaming.source import Source
 from headwater.streaming.store.writer import Store
 
 from .peers.nsigma import nsigma
-from .rankers import accuracy, largest, place
-from .windows import AFTERMATH, NEZHA, Fault, Recorded, nezha_faults, recorded
+from .rootcause import nezha
+from .rootcause.nezha import AFTERMATH, ONLINE_BOUTIQUE
+from .rootcause.ours import largest
+from .rootcause.scorers import accuracy, place
+from .rootcause.windows import Fault, Recorded
 
 __all__ = ["DESCRIPTION", "rows"]
 
@@ -90,9 +93,9 @@ def _opened(fault: Fault, incidents: Sequence[Incident]) -> bool:
 
 def _nezha(data: Path) -> Iterator[dict[str, Any]]:
     settings = _settings()
-    source = inputs.replay_source(settings, data / "nezha" / "streams" / f"{NEZHA}.parquet", SPAN)
+    source = inputs.replay_source(settings, data / "nezha" / "streams" / f"{ONLINE_BOUTIQUE}.parquet", SPAN)
     played = play(settings, source, source.step, source.baseline())
-    yield from _judged("nezha", played, nezha_faults(data), recorded(data))
+    yield from _judged("nezha", played, nezha.faults(data, ONLINE_BOUTIQUE), nezha.recorded(data, ONLINE_BOUTIQUE))
 
 
 def _settings(**system: str) -> Settings:
@@ -136,8 +139,9 @@ def _ranked(group: str, played: Played, faults: Sequence[Fault], what: Recorded)
             ranks["headwater"].append(_place(played.rankings[incident.id], fault.service))
             ranks["n-sigma"].append(_nsigma(what, incident, played, fault.service))
     for method, found in ranks.items():
-        for metric, value in accuracy(found).items():
-            yield _row(group, metric, value, method=method)
+        values = accuracy(found)
+        for metric, printed in {"as1": "AS@1", "as3": "AS@3", "avg5": "Avg@5"}.items():
+            yield _row(group, printed, values[metric], method=method)
 
 
 def _place(rankings: Sequence[Ranked], service: str) -> float:

@@ -19,10 +19,10 @@ from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
 from headwater.online import Ring, Snapshot
 from headwater.streaming.align import Aligner
-from headwater.streaming.casework import GRAPH_COLUMNS
 from headwater.streaming.checkpoint import freeze, hashes, thaw
 from headwater.streaming.columns import Columns
 from headwater.streaming.formats import decoder
+from headwater.streaming.graphs import GRAPH_COLUMNS
 from headwater.streaming.pipeline import Pipeline
 from headwater.streaming.pipeline_config import PipelineConfig
 from headwater.streaming.records import Frame, Position, Ranked, Series, Wide
@@ -80,7 +80,7 @@ def stages(what: Load, repeats: int) -> dict[str, float]:
     frame, as a live topic has it.
     """
     pipeline, rows = _pipeline(what), what.X
-    learned, graph = pipeline.trigger.snapshot(), pipeline.work.coral.snapshot()
+    learned, graph = pipeline.trigger.snapshot(), pipeline.work.graphs.coral.snapshot()
     kinds: dict[str, Callable[[], Thunk]] = {
         "decode": lambda: _decoding(what),
         "align": lambda: _aligning(what),
@@ -93,7 +93,7 @@ def stages(what: Load, repeats: int) -> dict[str, float]:
         "single_row_step": lambda: _stepping(what, 1),
     }
     if _has_graph(rows):
-        kinds["graph"] = lambda: _graph(graph, rows, pipeline.work.lags)
+        kinds["graph"] = lambda: _graph(graph, rows, pipeline.work.graphs.lags)
     best = dict.fromkeys(kinds, float("inf"))
     with threadpool_limits(1):
         for name, make in [*kinds.items()] * repeats:

@@ -41,5 +41,4 @@ def correlation_walk(history: Floats, window: Floats, kpi: NDArray[np.int64]) ->
     if not len(kpi):
         start = largest(np.abs(z[-len(window) :])) + 1e-12
     start /= start.sum()
-    visits: Floats = np.linalg.solve(np.eye(len(W)) - (1.0 - RESTART) * T.T, RESTART * start)
-    return visits
+    return np.asarray(np.linalg.solve(np.eye(len(W)) - (1.0 - RESTART) * T.T, RESTART * start), np.float64)

@@ -24,7 +24,7 @@ from headwater.causal.faithful import faithful
 from .ours import Case, Ranking, largest, ranked_by
 from .windows import Window
 
-__all__ = ["PEERS", "asked", "rank_random"]
+__all__ = ["PEERS", "RANK_METRICS", "asked", "rank_random"]
 
 Floats = NDArray[np.float64]
 
@@ -61,11 +61,10 @@ def _nsigma(case: Case, *, two_sided: bool = False) -> Ranking:
 
 def _prism(case: Case) -> Ranking:
     w = case.window
-    two_sided = nsigma(w.history, w.window, two_sided=True)
-    if len(w.kpi):  # one metric a node: nothing inside is measured
-        return _of_asked(w, two_sided)
+    if len(w.kpi):  # one metric a node: nothing inside is measured, and what is left is its z
+        return _of_asked(w, nsigma(w.history, w.window, two_sided=True))
     services = prism(w.columns, w.history, w.window)
-    return Ranking(services if services.any() else largest(w.columns, two_sided), two_sided)
+    return Ranking(services)
 
 
 def _traversal(case: Case) -> Ranking:
@@ -74,12 +73,12 @@ def _traversal(case: Case) -> Ranking:
     symptoms = asked(w) & np.isin(w.columns.roles, SYMPTOMS)
     scores = np.where(symptoms, z, 0.0)
     services, found = traversal(w.columns, np.maximum(largest(w.columns, scores), 0.0))
-    return Ranking(services, z, "named" if found else "nothing")
+    return Ranking(services, answer="named" if found else "nothing")
 
 
 def _microrca(case: Case) -> Ranking:
     w = case.window
-    return Ranking(microrca(w.columns, w.history, w.window), nsigma(w.history, w.window, two_sided=True))
+    return Ranking(microrca(w.columns, w.history, w.window))
 
 
 def _walk(case: Case) -> Ranking:
@@ -119,3 +118,6 @@ PEERS: dict[str, Callable[[Case], Ranking]] = {
     "coral": _coral,
 }
 """By name; a setting after the slash is not the peer's own default. ``random`` is beside them, as it needs a seed."""
+
+RANK_METRICS = ("baro", "baro/two_sided", "nsigma", "nsigma/two_sided", "walk", "coral", "random")
+"""Those that can rank the metrics of a single host; the others need services."""

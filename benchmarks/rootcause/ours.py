@@ -20,6 +20,8 @@ from .windows import Window
 __all__ = ["ABLATIONS", "OURS", "Case", "Ranking", "largest", "ranked_by"]
 
 Floats = NDArray[np.float64]
+AFTER = ("explain", "flow", "amplified", "inside_first", "mirrors")  # parts that come after the evidence
+EVIDENCE = tuple(field.name for field in fields(Recipe) if field.name not in AFTER)
 WIDEST = 500  # metrics of a graph; of more, that of the suspects is learned, as the pipeline does
 
 
@@ -27,7 +29,7 @@ class Ranking(NamedTuple):
     """What a method says of a window."""
 
     services: Floats  # [s], the higher the more suspect
-    metrics: Floats  # [d]
+    metrics: Floats | None = None  # [d]; None: the method ranks services alone
     answer: str = ""  # "named", "weak", "nothing", "outside"; empty: the method never says so
     confidence: float = np.nan  # probability that its first entry is right
 
@@ -37,6 +39,7 @@ class Case:
 
     def __init__(self, window: Window) -> None:
         self.window = window
+        self._fitted: dict[Recipe, Diagnosis] = {}
 
     @cached_property
     def suspects(self) -> NDArray[np.int64]:
@@ -58,25 +61,33 @@ class Case:
 
     def findings(self, recipe: Recipe = SHIPPED, fusion: Fusion = "additive", *, by_walk: bool = False) -> Findings:
         """Examine the window as an incident's last batch does."""
-        w = self.window
-        diagnosis = Diagnosis(
-            columns=w.columns,
-            history=w.history,
-            restarts=w.restarts,
-            kpi=w.kpi,
-            kpi_sign=w.kpi_sign,
-            by_walk=by_walk,
-            anchor=w.anchor,
-            late=w.late,
-            recipe=recipe,
-        )
+        diagnosis = self._diagnosis(recipe)
+        diagnosis.by_walk = by_walk
         coral = self.additive if fusion == "additive" else self.commutator
-        return diagnosis.examine(w.window, coral, self.suspects)
+        return diagnosis.examine(self.window.window, coral, self.suspects)
 
     @cached_property
     def shipped(self) -> Findings:
         """Findings of the one default."""
         return self.findings()
+
+    def _diagnosis(self, recipe: Recipe) -> Diagnosis:
+        """Return a diagnosis by a recipe; recipes that differ only after the evidence share what is fitted."""
+        w = self.window
+        key = replace(SHIPPED, **{name: getattr(recipe, name) for name in EVIDENCE})
+        if key not in self._fitted:
+            self._fitted[key] = Diagnosis(
+                columns=w.columns,
+                history=w.history,
+                restarts=w.restarts,
+                kpi=w.kpi,
+                kpi_sign=w.kpi_sign,
+                anchor=w.anchor,
+                late=w.late,
+                recipe=key,
+            )
+        self._fitted[key].recipe = recipe
+        return self._fitted[key]
 
     def _learned(self, fusion: Fusion) -> Coral:
         coral = Coral(fusion=fusion, hold_back=0)

@@ -9,6 +9,7 @@ __all__ = ["DEPTHS", "accuracy", "best_place", "calibration_error", "hit_rate", 
 
 Floats = NDArray[np.float64]
 DEPTHS = (1, 2, 3, 4, 5)  # of Avg@5
+SMALLEST = 5  # incidents of a bin
 
 
 def place(scores: Floats, true: int) -> float:
@@ -70,10 +71,13 @@ def _expected(scores: Floats, true: NDArray[np.int64], k: int) -> float:
 def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 10) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over `bins` bins of equal mass.
 
-    >>> calibration_error(np.array([0.9, 0.9, 0.1, 0.1]), np.array([True, True, False, False]), bins=2)
+    Of few incidents there are fewer bins, of `SMALLEST` each.
+
+    >>> confidence, right = np.repeat([0.9, 0.1], 5), np.repeat([True, False], 5)
+    >>> calibration_error(confidence, right)
     0.1
     """
     order = np.argsort(confidence, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
+    parts = np.array_split(order, max(1, min(bins, len(order) // SMALLEST)))
     distances = [len(part) * abs(float(confidence[part].mean()) - float(right[part].mean())) for part in parts]
     return round(sum(distances) / max(len(order), 1), 12)

@@ -1,0 +1,51 @@
+"""Bench ``rca``: who ranks the root cause first, on recordings whose cause is known, from three times.
+
+A set's metrics carry the time from which it was ranked: as injected, one sample late, or as our trigger detected it.
+Services: ``as1 as3 as5 avg5 mrr``, and ``metric_as1 metric_avg5`` where metrics are labelled; hosts: ``hit100 top1``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .rootcause.others import PEERS as METHODS
+from .rootcause.running import Job, chosen_peers, in_processes, run
+from .rootcause.sets import SETS as RECORDED
+from .rootcause.sets import SYSTEMS
+
+__all__ = ["DESCRIPTION", "PEERS", "SETS", "rows"]
+
+DESCRIPTION = "root causes of recorded and planted faults, ours and peers on the same windows, from three times"
+PEERS = tuple(dict.fromkeys((*(name.partition("/")[0] for name in METHODS), "random")))
+SETS = tuple(RECORDED)
+TIMES = ("injected", "late1", "detected")
+QUICK = 8  # each so many-th window
+
+
+def rows(
+    quick: bool,
+    data: Path | None,
+    progress: Callable[[str], None],
+    sets: Sequence[str] = (),
+    peers: Sequence[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each method is worth on each set."""
+    wanted = tuple(sets) or SETS
+    if data is None:
+        progress("no --data: planted faults only")
+        return
+    jobs = _jobs(data, wanted, chosen_peers(peers), quick)
+    for job, found in in_processes(jobs, run):
+        progress(f"{job.system}, {job.when}")
+        yield from found
+
+
+def _jobs(data: Path, wanted: Sequence[str], peers: tuple[str, ...], quick: bool) -> list[Job]:
+    """Return the work, the longest first."""
+    jobs: list[Job] = []
+    for system in SYSTEMS:
+        of_system = tuple(name for name in wanted if name in RECORDED and RECORDED[name].system == system)
+        times = (*TIMES, "healthy") if system != "petshop" else ("injected", "late1", "healthy")
+        every = QUICK if quick else 1
+        jobs += [Job(data, system, when, of_system, peers, every) for when in times if of_system]
+    return jobs

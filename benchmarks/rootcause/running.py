@@ -1,0 +1,121 @@
+"""Rankings of all windows of a system by all methods, as rows; systems side by side in two processes."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .detected import detected
+from .judging import Judged, judge, missed, numbers, specificity
+from .others import PEERS, RANK_METRICS, rank_random
+from .ours import ABLATIONS, OURS, Case, Ranking
+from .sets import SETS, healthy, incidents
+from .windows import Time, Window
+
+__all__ = ["BENCH", "DRAWS", "Job", "Row", "chosen_peers", "in_processes", "row", "run"]
+
+Row = dict[str, Any]
+Method = Callable[[Case], Ranking]
+BENCH = "rca"
+PROCESSES = 2
+DRAWS = 50  # of the random order
+SAYS = ("headwater", "traversal")  # methods that may name nobody
+
+
+class Job(NamedTuple):
+    """A piece of work of one process."""
+
+    data: Path
+    system: str
+    when: str  # "injected", "late1", "detected" or "healthy"
+    sets: tuple[str, ...]  # of this system, whose rows are wanted
+    peers: tuple[str, ...]
+    every: int = 1  # only each so many-th window
+
+
+def run(job: Job) -> list[Row]:
+    """Return the rows of a job."""
+    if job.when == "healthy":
+        return list(_healthy(job))
+    services = SETS[job.system].services
+    found: dict[str, list[Judged]] = {}
+    rows: list[Row] = []
+    for window, miss in islice(_windows(job), 0, None, job.every):
+        for method, one in _judged(job, window, miss):
+            found.setdefault(method, []).append(one)
+    for name in job.sets:
+        for method, ones in found.items():
+            of_set = [one for one in ones if one.visible or not SETS[name].visible]
+            for metric, value, unit in numbers(of_set, services=services):
+                count = DRAWS if method == "random" and unit == "incidents" else 1
+                rows.append(row(name, method, f"{metric}/{job.when}", value / count, unit))
+    return rows
+
+
+def row(name: str, method: str, metric: str, value: float, unit: str = "") -> Row:
+    """Return a row of the bench."""
+    rounded = round(float(value), 4)
+    return {"bench": BENCH, "set": name, "method": method, "metric": metric, "value": rounded, "unit": unit}
+
+
+def chosen_peers(wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the peers that are run; a peer is chosen with its settings."""
+    names = (*PEERS, "random")
+    return tuple(name for name in names if wanted is None or name.partition("/")[0] in wanted)
+
+
+def in_processes(jobs: Sequence[Any], work: Callable[[Any], list[Row]]) -> Iterator[tuple[Any, list[Row]]]:
+    """Yield each job with its rows, in the order of the jobs."""
+    if len(jobs) <= 1:
+        yield from ((job, work(job)) for job in jobs)
+        return
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        yield from zip(jobs, pool.map(work, jobs), strict=True)
+
+
+def _judged(job: Job, window: Window | None, miss: Judged) -> Iterator[tuple[str, Judged]]:
+    """Yield what each method makes of a window; None: of a fault that was not detected."""
+    methods, services = _methods(job), SETS[job.system].services
+    draws = DRAWS if "random" in job.peers else 0
+    if window is None:
+        yield from ((name, miss) for name in (*methods, *["random"] * draws))
+        return
+    case = Case(window)
+    for name, method in methods.items():
+        yield name, judge(window, method(case), services=services)
+    for seed in range(draws):
+        yield "random", judge(window, rank_random(case, np.random.default_rng(seed)), services=services)
+
+
+def _methods(job: Job) -> dict[str, Method]:
+    apt = [name for name in job.peers if SETS[job.system].services or name in RANK_METRICS]
+    ablated = ABLATIONS if job.when != "detected" else {}
+    return {**OURS, **ablated, **{name: PEERS[name] for name in apt if name in PEERS}}
+
+
+def _windows(job: Job) -> Iterable[tuple[Window | None, Judged]]:
+    """Yield the windows of a job, and what a method gets where there is none."""
+    if job.when == "detected":
+        for one in detected(job.data, job.system):
+            yield one.window, missed(visible=one.visible, labelled=one.labelled)
+        return
+    time: Time = "late1" if job.when == "late1" else "injected"
+    for window in incidents(job.data, job.system, time):
+        yield window, missed(visible=window.visible, labelled=True)
+
+
+def _healthy(job: Job) -> Iterator[Row]:
+    said: dict[str, list[str]] = {}
+    methods = {name: method for name, method in _methods(job).items() if name in SAYS}
+    for window in islice(healthy(job.data, job.system), 0, None, job.every):
+        case = Case(window)
+        for name, method in methods.items():
+            said.setdefault(name, []).append(method(case).answer)
+    for of_set in job.sets:
+        for name, answers in said.items():
+            yield row(of_set, name, "specificity/injected", specificity(answers))
+            yield row(of_set, name, "healthy/injected", len(answers), "windows")
