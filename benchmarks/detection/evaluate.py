@@ -19,7 +19,7 @@ __all__ = ["FEW", "NAB_WINDOW", "Number", "changes", "faults", "few", "segments"
 Floats = NDArray[np.float64]
 Number = tuple[str, float, str]  # metric, value, unit
 
-FEW = 5000  # rows, of warm-up and of test, for a method below 2,000 rows/s
+FEW = (2000, 5000)  # rows of warm-up and of test, for a method below 2,000 rows/s
 NAB_WINDOW = 60  # rows after a change point
 NAB = {"standard": (1.0, -0.11, -1.0), "low_fp": (1.0, -0.22, -1.0), "low_fn": (1.0, -0.11, -2.0)}  # A_tp, A_fp, A_fn
 BLIND = 60  # rows between the alarms of the blind one on SKAB, as in the literature
@@ -39,7 +39,7 @@ class Scored(NamedTuple):
 
 def few(streams: Sequence[Stream]) -> list[Stream]:
     """Cut streams to what a slow method is given."""
-    return [cut(stream, FEW, FEW) for stream in streams]
+    return [cut(stream, *FEW) for stream in streams]
 
 
 def segments(method: Method, streams: Sequence[Stream]) -> Iterator[Number]:

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 KEPT = 100  # run lengths
 HAZARD = 1.0 / 250.0  # probability of a change, per row
 YOUNG = 10  # rows: a run shorter than this is a change
+SETTLED = 50  # rows
 CLIP = 20.0  # largest absolute z: one row of a lone metric must not decide for good
 LEAST = 1e-2  # variance of the predictive, in units of the warm-up: metrics that stood still would be certain of it
 
@@ -48,6 +49,7 @@ class Bocpd:
         self.runs = Runs(np.full(KEPT, -np.inf), np.zeros(KEPT), np.zeros((KEPT, d)), np.ones((KEPT, d)))
         self.runs.weight[0] = 0.0
         self.warm = self.score(X)
+        self.warm[:SETTLED] = np.nan  # the first run is young, too, and nothing has changed
 
     def score(self, X: Floats) -> Floats:
         """Score rows."""
