@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +31,19 @@ from .source import Source
 from .store.reader import Reader
 from .store.writer import worker_running
 
-__all__ = ["Finding", "broker", "failed", "installation", "kpis", "lines", "recording", "store", "topic"]
+__all__ = [
+    "Finding",
+    "broker",
+    "failed",
+    "graphs",
+    "installation",
+    "kpis",
+    "learned",
+    "lines",
+    "recording",
+    "store",
+    "topic",
+]
 
 PACKAGES = (
     "kafka-python", "msgspec", "networkx", "numba", "numpy", "polars", "pydantic-settings",
@@ -74,18 +86,44 @@ def installation(config: Path | None) -> Iterator[Finding]:
     yield Finding("SQLite", new_enough, sqlite3.sqlite_version, fix, 0 if new_enough else 3)
 
 
-def store(settings: Settings) -> Finding:
-    """Look at the store."""
+def store(settings: Settings) -> list[Finding]:
+    """Look at the store, and at what its worker says of the graphs that it has learned."""
     url = settings.store.url
     try:
         with closing(Reader(url)) as reader:
             systems, incidents = reader.systems(), reader.incidents(limit=1000)
+            status = reader.status()
             running = "a worker is running" if worker_running(url) else "no worker is running"
     except StoreMissing:
-        return Finding("store", True, f"none at {url} yet; `run` makes it")
+        return [Finding("store", True, f"none at {url} yet; `run` makes it")]
     except HeadwaterError as error:
-        return failed("store", error)
-    return Finding("store", True, f"{url}: systems {', '.join(systems) or '-'}; {len(incidents)} incidents; {running}")
+        return [failed("store", error)]
+    said = f"{url}: systems {', '.join(systems) or '-'}; {len(incidents)} incidents; {running}"
+    return [Finding("store", True, said), *graphs(status["learning"].value if "learning" in status else {})]
+
+
+def learned(settings: Settings, source: Source, step: float) -> Iterator[Finding]:
+    """Learn the base window from a recording as `replay` would, and say what the graph of it rests on."""
+    monitor = build.monitor(settings, step=step)
+    monitor.assign(source.partitions())
+    ended = False
+    while not ended and not any(one["rows"] >= one["of_rows"] for one in monitor.counters()["learning"].values()):
+        poll = source.poll(0.0)
+        monitor.push([arrival for arrival in poll.arrivals if not isinstance(arrival.word, DeadLetter)])
+        ended = poll.ended
+    yield from graphs(monitor.counters()["learning"])
+
+
+def graphs(learning: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Say what the graph of each system rests on, from what it says of itself."""
+    for system, told in learning.items():
+        for remark in told.get("remarks", ()):
+            said, _, mend = remark.partition("; mend: ")
+            yield Finding("graph", not mend, f"{system}: {said}", mend)
+        if told.get("topology"):
+            yield Finding(
+                "graph", True, f"{system}: {told['calls']} calls are known, used as a {told['topology']} prior"
+            )
 
 
 def broker(settings: Settings) -> tuple[list[Finding], dict[str, Any] | None]:

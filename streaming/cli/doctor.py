@@ -50,7 +50,7 @@ def doctor(
         system__name=system,
         store__url=store,
     )
-    findings = [*installation(config), look_at_store(loaded)]
+    findings = [*installation(config), *look_at_store(loaded)]
     more, seen = _input(loaded, file, bool(topic or bootstrap))
     findings += more
     if as_json:
@@ -65,14 +65,15 @@ def doctor(
 def _input(loaded: "Settings", file: Path | None, kafka: bool) -> tuple[list["Finding"], dict[str, Any] | None]:
     """Look at a file, or at a topic, or at neither."""
     from headwater.streaming import inputs
-    from headwater.streaming.doctor import Finding, broker, failed, kpis, recording
+    from headwater.streaming.doctor import Finding, broker, failed, kpis, learned, recording
 
     if file is None:
         return broker(loaded) if kafka else ([], None)
     try:
         with closing(inputs.replay_source(loaded, file)) as source:
             seen = recording(loaded, source.describe())
-            return [Finding("file", True, str(file)), *kpis(seen)], seen
+            found = [Finding("file", True, str(file)), *kpis(seen)]
+            return [*found, *learned(loaded, source, source.step)], seen
     except HeadwaterError as error:
         return [failed("file", error)], None
 

@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from headwater.streaming import doctor, inputs
+from headwater.streaming import doctor, inputs, wording
 from headwater.streaming.cli import app as cli
 from headwater.streaming.errors import BrokerError
 from headwater.streaming.records import Arrival, Position, Sample
 from headwater.streaming.settings import Settings
 from headwater.streaming.source import Poll, dead_letter
+from headwater.streaming.store.batch import Batch
 from headwater.streaming.store.writer import Store
 
 TIME = 1_700_000_000.0
@@ -116,14 +118,42 @@ def test_a_kpi_that_matches_nothing_is_bad(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
-    assert doctor.store(settings(store={"url": url})).ok, "no store yet is well"
+    assert doctor.store(settings(store={"url": url}))[0].ok, "no store yet is well"
     with Store(url):
-        assert "a worker is running" in doctor.store(settings(store={"url": url})).said
-    assert "no worker is running" in doctor.store(settings(store={"url": url})).said
+        assert "a worker is running" in doctor.store(settings(store={"url": url}))[0].said
+    assert "no worker is running" in doctor.store(settings(store={"url": url}))[0].said
     (tmp_path / "b.db").write_bytes(b"no database" * 100)
-    found = doctor.store(settings(store={"url": f"sqlite:///{tmp_path}/b.db"}))
+    (found,) = doctor.store(settings(store={"url": f"sqlite:///{tmp_path}/b.db"}))
     assert (found.ok, found.code) == (False, 3)
     assert found.fix
+
+
+def test_what_the_worker_said_of_its_graph_is_told_with_the_mend(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    said = {"remarks": ["2 of 3 are not white; mend: set [causal] lags = 5"], "topology": "hard", "calls": 4}
+    with Store(url) as store:
+        store.commit(Batch(status={"learning": {"shop": said, "old": {"rows": 3}}}))
+    _, misfit, calls = doctor.store(settings(store={"url": url}))
+    assert (misfit.ok, misfit.said, misfit.fix) == (False, "shop: 2 of 3 are not white", "set [causal] lags = 5")
+    assert misfit.code == 0, "the worker works all the same"
+    assert (calls.ok, calls.said) == (True, "shop: 4 calls are known, used as a hard prior")
+
+
+@pytest.mark.parametrize("lagged", [False, True])
+def test_a_recording_is_learned_to_see_what_its_graph_rests_on(tmp_path: Path, lagged: bool) -> None:
+    X = np.random.default_rng(5).normal(size=(300, 4))
+    if lagged:
+        for t in range(6, len(X)):
+            X[t] += 0.9 * X[t - 6]
+    path = tmp_path / "metrics.csv"
+    lines = [",".join(f"{value:.6f}" for value in row) for row in X]
+    path.write_text("\n".join(["time,a|cpu,a|mem,b|cpu,b|mem", *(f"{TIME + 60 * t:.0f},{line}" for t, line in enumerate(lines))]))
+    loaded = settings()
+    source = inputs.replay_source(loaded, path)
+    found = list(doctor.learned(loaded, source, source.step))
+    assert [one.ok for one in found] == ([False, True] if lagged else [True])
+    assert wording.UNKNOWN_TOPOLOGY in found[-1].said
+    assert found[0].fix.startswith("set [causal] lags = ") is lagged
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
