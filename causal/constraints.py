@@ -19,7 +19,7 @@ Prior: TypeAlias = Literal["soft", "hard"]
 
 FORBIDDEN, FREE, EXPECTED, CONFIRMED = -1, 0, 1, 2
 OWN = 0.2  # price of an own lag over that of a cross edge (docs/coral.md, section 2)
-EXPECTED_PRICE = 0.5  # of an edge that the topology expects
+EXPECTED_PRICE = 0.2  # of an edge that the topology expects, as cheap as an own lag
 CONFIRMED_PRICE = 0.05  # of a confirmed one; not 0, since two twins as causes would have no unique weights
 
 
