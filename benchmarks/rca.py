@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .rootcause.loso import GRID, left_out, tasks, worth
 from .rootcause.others import PEERS as METHODS
-from .rootcause.running import Job, chosen_peers, in_processes, run
+from .rootcause.running import Job, Row, chosen_peers, in_processes, row, run
 from .rootcause.sets import SETS as RECORDED
 from .rootcause.sets import SYSTEMS
 
@@ -17,7 +18,8 @@ __all__ = ["DESCRIPTION", "PEERS", "SETS", "rows"]
 
 DESCRIPTION = "root causes of recorded and planted faults, ours and peers on the same windows, from three times"
 PEERS = tuple(dict.fromkeys((*(name.partition("/")[0] for name in METHODS), "random")))
-SETS = tuple(RECORDED)
+LEFT_OUT = tuple(f"loso/{system}" for system in SYSTEMS)
+SETS = (*RECORDED, *LEFT_OUT)
 TIMES = ("injected", "late1", "detected")
 QUICK = 8  # each so many-th window
 
@@ -38,6 +40,17 @@ def rows(
     for job, found in in_processes(jobs, run):
         progress(f"{job.system}, {job.when}")
         yield from found
+    if any(name in LEFT_OUT for name in wanted):
+        progress(f"each system left out, {len(GRID)} settings")
+        yield from _left_out(data, wanted, quick)
+
+
+def _left_out(data: Path, wanted: Sequence[str], quick: bool) -> Iterator[Row]:
+    """Yield what is lost on a system whose constants were chosen on the others."""
+    of = {(task.system, task.time): values for task, values in in_processes(tasks(data, QUICK if quick else 1), worth)}
+    for system, metric, value in left_out(of):
+        if f"loso/{system}" in wanted:
+            yield row(f"loso/{system}", "headwater", metric, value)
 
 
 def _jobs(data: Path, wanted: Sequence[str], peers: tuple[str, ...], quick: bool) -> list[Job]:

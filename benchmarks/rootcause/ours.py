@@ -17,7 +17,7 @@ from headwater.causal.suspects import suspects
 
 from .windows import Window
 
-__all__ = ["ABLATIONS", "OURS", "Case", "Ranking", "largest", "ranked_by"]
+__all__ = ["ABLATIONS", "OURS", "Case", "Ranking", "largest", "ranked_by", "ranking"]
 
 Floats = NDArray[np.float64]
 AFTER = ("explain", "flow", "amplified", "inside_first", "mirrors")  # parts that come after the evidence
@@ -110,7 +110,8 @@ def ranked_by(columns: Columns, scores: Floats) -> Ranking:
     return Ranking(largest(columns, scores), scores)
 
 
-def _ranking(found: Findings) -> Ranking:
+def ranking(found: Findings) -> Ranking:
+    """Rank as the findings do."""
     return Ranking(found.services.score, found.score, found.answer, found.confidence)
 
 
@@ -125,15 +126,15 @@ def _off(name: str) -> Recipe:
 
 
 def _with(recipe: Recipe) -> Callable[[Case], Ranking]:
-    return lambda case: _ranking(case.findings(recipe))
+    return lambda case: ranking(case.findings(recipe))
 
 
 OURS: dict[str, Callable[[Case], Ranking]] = {
-    "headwater": lambda case: _ranking(case.shipped),
+    "headwater": lambda case: ranking(case.shipped),
     "headwater/abnormal": lambda case: ranked_by(case.window.columns, case.shipped.abnormal),
     "headwater/graph_free": _with(replace(SHIPPED, explain=0.0, flow=0.0, amplified=0.0, mirrors=False)),
     "headwater/walk": lambda case: _by_walk(case, "additive"),
-    "headwater/commutator": lambda case: _ranking(case.findings(fusion="commutator")),
+    "headwater/commutator": lambda case: ranking(case.findings(fusion="commutator")),
 }
 """By name: the one default, what is abnormal without any graph or order, no graph (neither learned nor of calls), the
 plain walk on our graph, and our ranking on the paper's graph."""

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .windows import Time, Window
 __all__ = ["BENCH", "DRAWS", "Job", "Row", "chosen_peers", "in_processes", "row", "run"]
 
 Row = dict[str, Any]
+J = TypeVar("J")
+R = TypeVar("R")
 Method = Callable[[Case], Ranking]
 BENCH = "rca"
 PROCESSES = 2
@@ -68,8 +70,8 @@ def chosen_peers(wanted: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in names if wanted is None or name.partition("/")[0] in wanted)
 
 
-def in_processes(jobs: Sequence[Any], work: Callable[[Any], list[Row]]) -> Iterator[tuple[Any, list[Row]]]:
-    """Yield each job with its rows, in the order of the jobs."""
+def in_processes(jobs: Sequence[J], work: Callable[[J], R]) -> Iterator[tuple[J, R]]:
+    """Yield each job with its result, in the order of the jobs."""
     if len(jobs) <= 1:
         yield from ((job, work(job)) for job in jobs)
         return
