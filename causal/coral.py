@@ -202,7 +202,7 @@ class Coral(Informed, base.Estimator):
         standing = s.standing(self.prior)
         if self.fusion == "commutator" and s.delta.any():
             both = pooled(self._quiet, self._incident)  # eq. 12: one model for the rows of both states
-            theta = fit_invariant(both, theta, self.candidates, self.penalty, standing)
+            theta = fit_invariant(both, theta, self.candidates, self.penalty, standing, s.own_scale)
         return fuse(theta, s.dependent, self.lags, self.fusion, standing)
 
     def residuals(self, X: Block) -> Residuals:
@@ -249,8 +249,10 @@ class Coral(Informed, base.Estimator):
         """Fit the two quiet models, starting from the last ones."""
         s, gamma = self._state, self._quiet.covariances()
         standing = s.standing(self.prior)
-        s.causes, s.theta, s.theta_scale = fit_invariant(gamma, s.invariant, self.candidates, self.penalty, standing)
         _, s.own, s.own_scale = fit_own(gamma, s.own_model, self.penalty)
+        s.causes, s.theta, s.theta_scale = fit_invariant(
+            gamma, s.invariant, self.candidates, self.penalty, standing, s.own_scale
+        )
         s.blocks = 0
 
     def _fit_change(self) -> None:

@@ -2,7 +2,7 @@
 
 Two lists are kept apart. *Abnormal* is graph-free and exists at the first row. *Suspicion* is the same number,
 lowered where the invariant graph predicts a metric during the incident from other abnormal metrics (the gate of
-`explain`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
+`explaining`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .columns import SYMPTOMS, Columns
 from .coral import Coral
 from .evidence import Evidence, Surprise, median, usual_range
+from .explaining import Explained, explain_away
 from .graph import Graph
 from .paths import Hop, hops_of, path_to
 from .propagation import evidence_transitions, transitions, walk
@@ -22,11 +23,8 @@ from .recipe import SHIPPED, Recipe
 __all__ = ["Answer", "Diagnosis", "Findings"]
 
 Floats = NDArray[np.float64]
-_EXPLAINED = 0.3  # the graph must account for so much of a metric's energy to open its gate
-_EXPLAINER = 0.5  # and its explainers must be at least half as abnormal as it is
 NAMED, WEAK = 2.0, 1.0  # ratios from which a culprit is named, or at least guessed
 ABNORMAL = 2.0  # of a metric that is more than noise
-_INSIDE = 0.5  # and more than half of the account must come from deviations inside the window
 
 
 Answer: TypeAlias = Literal["named", "weak", "nothing", "outside"]
@@ -120,8 +118,7 @@ class Diagnosis:
     def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
         """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
         evidence = self._weigh(window)
-        explained, by = self._explain(window, evidence.abnormal, coral, suspects)
-        suspicion = evidence.abnormal * np.sqrt(1.0 - explained)
+        suspicion, explained, by = self._explain(window, evidence.abnormal, coral, suspects)
         roles = frozenset(self.columns.roles[self.kpi].tolist())
         services = score_services(self.columns, evidence.abnormal, evidence.deviation, roles)
         graph = _spread(coral.weights(), suspects, len(suspicion))
@@ -213,23 +210,16 @@ class Diagnosis:
         start[chosen] = abnormal[chosen] + 1e-12
         return start
 
-    def _explain(
-        self, window: Floats, abnormal: Floats, coral: Coral, suspects: NDArray[np.int64]
-    ) -> tuple[Floats, NDArray[np.int64]]:
-        """Share of each metric's energy in the window that the invariant graph predicts from other metrics.
-
-        The gate opens only where the share exceeds `_EXPLAINED` out of sample (the graph never saw the incident)
-        and the explainers are themselves abnormal; elsewhere the share is 0.
-        """
-        explained, by = np.zeros_like(abnormal), np.full(len(abnormal), -1)
-        context = self._tail[-coral.lags :]
-        account = coral.account(np.vstack([context, window])[:, suspects])
-        strength = abnormal[suspects]
-        support = account.shares.T @ strength  # of each target: its explainers' abnormality, weighted by their share
-        gate = (account.explained > _EXPLAINED) & (support >= _EXPLAINER * strength) & (account.inside > _INSIDE)
-        explained[suspects[gate]] = account.explained[gate]
-        by[suspects[gate]] = suspects[account.shares[:, gate].argmax(axis=0)]
-        return explained, by
+    def _explain(self, window: Floats, abnormal: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Explained:
+        """Lower what was abnormal by what the invariant graph, which never saw the incident, explains of it."""
+        rows = np.vstack([self._tail[-coral.lags :], window])[:, suspects]
+        known = explain_away(abnormal[suspects], coral.account(rows))
+        lowered = abnormal.copy()
+        lowered[suspects] += self.recipe.explain * (known.suspicion - abnormal[suspects])
+        found = Explained(lowered, np.zeros_like(abnormal), np.full(len(abnormal), -1))
+        found.share[suspects] = known.share
+        found.by[suspects] = np.where(known.by >= 0, suspects[known.by], -1)
+        return found
 
 
 def _spread(graph: Graph, suspects: NDArray[np.int64], d: int) -> Graph:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .svar import Svar, contributions, predict
+from .svar import Svar, contributions, predict, respond
 
 __all__ = ["Account", "Residuals", "account", "residuals"]
 
@@ -13,6 +13,9 @@ Floats = NDArray[np.float64]
 
 EARLY = 10.0  # rows after which evidence counts half: w_t = 1 / (1 + t / 10)
 LEVEL = 0.1  # rate of the level that deviations are counted from
+OUTGROWN = 3.0  # an effect may be so much larger than the model says
+BEGUN = 0.3  # of its largest deviation: a metric has begun to move
+CLEAR = 3.0  # and so many of its own-lags residuals
 
 
 class Residuals(NamedTuple):
@@ -27,9 +30,10 @@ class Residuals(NamedTuple):
 class Account(NamedTuple):
     """What the invariant graph accounts for in rows that it has not learned."""
 
-    explained: Floats  # [d], 0..1: energy of the own-lags residual that the full model saves
+    explained: Floats  # [d], 0..1: energy of the deviation that is a response to other metrics
     shares: Floats  # [d, d], part of the explanation of j that comes from i; columns sum to 1, or 0
     inside: Floats  # [d], 0..1: part of it that comes from deviations in these rows, not in their context
+    moved: NDArray[np.int64]  # [d], first row in which the metric had clearly left its level; the number of rows: never
 
 
 def residuals(Z: Floats, own: Svar, full: Svar, p: int) -> Residuals:
@@ -41,24 +45,41 @@ def residuals(Z: Floats, own: Svar, full: Svar, p: int) -> Residuals:
 def account(Z: Floats, own: Svar, full: Svar, p: int) -> Account:
     """Account for rows p.. of standardised rows ``Z[p + T, d]``; the first p are their context.
 
-    With ``w_t = 1 / (1 + t / 10)``::
+    With ``w_t = 1 / (1 + t / 10)``, y = z - level, and r the `respond` of the model to y::
 
-        explained_j = 1 - min(1, sum_t (w_t e_full)^2 / sum_t (w_t e_own)^2)
-        shares_ij  ~  max(0, sum_t w_t^2 e_own,j  sum_l theta_jli (z_{t-l, i} - level_i))        i != j
+        explained_j = 1 - min over 1 <= c <= 3 of  sum_t w_t^2 (y_j - c r_j)^2 / sum_t w_t^2 y_j^2        at least 0
+        shares_ij  ~  max(0, sum_t w_t^2 e_own,j  sum_l theta_jli y_{t-l, i})        i != j
 
+    c lets an effect outgrow what was learned in quiet times, where all deviations were small.
     `level` is a running mean that starts at the historic one and stands still from the first of the T rows on.
     """
-    e = residuals(Z, own, full, p)
-    both = np.isfinite(e.own) & np.isfinite(e.full)
-    weight = 1.0 / (1.0 + np.arange(len(e.own)) / EARLY)
-    energy = [np.sum(np.where(both, weight[:, None] * part, 0.0) ** 2, axis=0) for part in (e.own, e.full)]
-    saved = 1.0 - np.divide(energy[1], energy[0], out=np.ones_like(energy[0]), where=energy[0] > 0)
+    weight = (1.0 / (1.0 + np.arange(len(Z) - p) / EARLY))[:, None]
     level = np.zeros(Z.shape[1])
     for row in Z[:p]:
         level += LEVEL * np.where(np.isnan(row), 0.0, row - level)
-    parts = contributions(Z, weight[:, None] ** 2 * e.own, level, full, p)
+    Y = Z - level
+    e = residuals(Z, own, full, p)
+    parts = contributions(Z, weight**2 * e.own, level, full, p)
     shares, late = np.maximum(parts.sum(axis=0), 0.0), np.maximum(parts[1], 0.0)
     total = shares.sum(axis=0)
     some = total > 0
     inside = np.divide(np.minimum(late, shares).sum(axis=0), total, out=np.zeros_like(total), where=some)
-    return Account(np.clip(saved, 0.0, 1.0), np.divide(shares, total, out=shares, where=some), inside)
+    explained = _followed(weight * Y[p:], weight * respond(Y, full, p))
+    return Account(explained, np.divide(shares, total, out=shares, where=some), inside, _moved(Y[p:], own.scale))
+
+
+def _followed(y: Floats, r: Floats) -> Floats:
+    """Share of the energy of y (``float64[T, d]``) that r has, taken 1 to `OUTGROWN` times."""
+    r, y = np.where(np.isfinite(y), r, 0.0), np.nan_to_num(y)
+    energy, common, power = (y**2).sum(axis=0), (y * r).sum(axis=0), (r**2).sum(axis=0)
+    times = np.clip(np.divide(common, power, out=np.ones_like(power), where=power > 0), 1.0, OUTGROWN)
+    saved = times * (2.0 * common - times * power)
+    share: Floats = np.divide(saved, energy, out=np.zeros_like(energy), where=energy > 0)
+    return np.clip(share, 0.0, 1.0)
+
+
+def _moved(y: Floats, scale: Floats) -> NDArray[np.int64]:
+    """First row of y (``float64[T, d]``) that is `BEGUN` of its largest, and `CLEAR` of its usual steps; T: none."""
+    size = np.abs(np.nan_to_num(y))
+    begun = size >= np.maximum(BEGUN * size.max(axis=0, initial=0.0), CLEAR * scale)
+    return np.where(begun.any(axis=0), begun.argmax(axis=0), len(y)).astype(np.int64)

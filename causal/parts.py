@@ -26,14 +26,18 @@ def fit_own(gamma: Floats, last: Svar, penalty: float) -> Svar:
     return fit(gamma, _scale(gamma), start, np.full((d, p), OWN * penalty))
 
 
-def fit_invariant(gamma: Floats, last: Svar, slots: int, penalty: float, standing: Standing) -> Svar:
+def fit_invariant(gamma: Floats, last: Svar, slots: int, penalty: float, standing: Standing, left: Floats) -> Svar:
     """Fit ``theta``: own lags and `slots` screened causes of each metric, starting from the fit before.
 
-    Variables are scaled to unit moments, so a metric that is young or often missing pays the same price.
+    Variables are scaled to unit moments, so a metric that is young or often missing pays the same price. A cross edge
+    costs `penalty` times `left` (``float64[d]``), what the target's own lags leave of it: that is the noise in which
+    an edge must be found, and a slow metric, of which they leave little, could never pay the price of a whole one.
     """
     scale = _scale(gamma)
     causes = screen(gamma, scale, last, slots, standing)
-    price = prices(standing, causes, len(gamma) - 1, penalty)
+    p = len(gamma) - 1
+    price = prices(standing, causes, p, penalty)
+    price[:, p:] *= left[:, None]
     return fit(gamma, scale, Svar(causes, carry(last, causes), last.scale), price)
 
 

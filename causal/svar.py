@@ -13,7 +13,7 @@ from headwater.online import kernel
 
 from .constraints import CONFIRMED, EXPECTED, FORBIDDEN, Standing
 
-__all__ = ["Svar", "carry", "contributions", "dense", "fit", "own_lags", "predict", "screen"]
+__all__ = ["Svar", "carry", "contributions", "dense", "fit", "own_lags", "predict", "respond", "screen"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Slots: TypeAlias = NDArray[np.int64]
@@ -109,6 +109,17 @@ def predict(Z: Floats, svar: Svar, p: int) -> Floats:
     ahead = np.zeros((len(Z) - p, Z.shape[1]))
     _predict(_regressors(Z), svar.candidates, svar.theta, p, ahead)
     return ahead
+
+
+def respond(Z: Floats, svar: Svar, p: int) -> Floats:
+    """What rows p.. of deviations ``Z[p + T, d]`` would be if metrics only responded to each other: ``float64[T, d]``.
+
+    The others' pasts are those in Z, a metric's own past is its response so far. Unlike a forecast, it cannot be right
+    by following the metric that it is compared with.
+    """
+    out = np.zeros((len(Z) - p, Z.shape[1]))
+    _respond(np.nan_to_num(Z, nan=0.0, posinf=0.0, neginf=0.0), svar.candidates, svar.theta, p, out)
+    return out
 
 
 def contributions(Z: Floats, e: Floats, level: Floats, svar: Svar, p: int) -> Floats:
@@ -247,6 +258,20 @@ def _predict(R: Floats, candidates: Slots, theta: Floats, p: int, ahead: Floats)
                 i, back = candidates[j, k] // p, candidates[j, k] % p + 1
                 for t in range(len(ahead)):
                     ahead[t, j] += theta[j, k] * R[p + t - back, i]
+
+
+@kernel
+def _respond(Z: Floats, candidates: Slots, theta: Floats, p: int, out: Floats) -> None:
+    """In place: out[T, d] becomes the response to Z[p + T, d]."""
+    for j in range(candidates.shape[0]):
+        for t in range(len(out)):
+            for k in range(candidates.shape[1]):
+                if theta[j, k] != 0.0:
+                    i, back = candidates[j, k] // p, candidates[j, k] % p + 1
+                    if i != j:
+                        out[t, j] += theta[j, k] * Z[p + t - back, i]
+                    elif t >= back:
+                        out[t, j] += theta[j, k] * out[t - back, j]
 
 
 @kernel

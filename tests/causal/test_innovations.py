@@ -30,18 +30,34 @@ def test_what_follows_the_graph_is_explained_and_its_root_is_not() -> None:
     np.testing.assert_allclose(found.inside, [0, 1, 1])
 
 
-def test_the_share_that_is_explained_is_the_weighted_energy_that_is_saved() -> None:
+def test_the_share_that_is_explained_is_the_weighted_energy_of_the_response() -> None:
     Z = incident() + np.random.default_rng(0).normal(size=(14, 3))
     Z[5, 1] = np.nan
-    e = residuals(Z, OWN, CHAIN, P)
-    saved = account(Z, OWN, CHAIN, P).explained
+    Z[P:, 2] *= 2.0  # grows more than the model says
+    level = np.zeros(3)
+    for row in Z[:P]:
+        level += 0.1 * (row - level)
+    y, response = Z - level, np.zeros((P + 12, 3))
+    for t in range(P, P + 12):
+        response[t, 1] = 0.8 * y[t - 1, 0]
+        response[t, 2] = 0.5 * response[t - 1, 2] + 0.6 * y[t - 2, 0]
+    explained = account(Z, OWN, CHAIN, P).explained
     for j in range(3):
-        rows = [t for t in range(12) if np.isfinite(e.own[t, j])]
-        own, full = (sum((part[t, j] / (1 + t / 10)) ** 2 for t in rows) for part in (e.own, e.full))
-        assert saved[j] == pytest.approx(1 - min(1, full / own))
+        rows = [t for t in range(P, P + 12) if np.isfinite(Z[t, j])]
+        w, a, r = (np.array(x) for x in ([1 / (1 + (t - P) / 10) for t in rows], y[rows, j], response[rows, j]))
+        left = [sum((w * (a - times * r)) ** 2) for times in np.linspace(1, 3, 2001)]
+        assert explained[j] == pytest.approx(max(0.0, 1 - min(left) / sum((w * a) ** 2)), abs=1e-5)
     assert len(rows) == 12
-    assert np.isnan(e.full[3, 1])
-    assert saved[0] == 0 < saved[1]
+    assert explained[0] == 0
+    assert explained[2] > 0.9 > 1 - sum((w * (a - r)) ** 2) / sum((w * a) ** 2)
+
+
+def test_a_metric_has_moved_where_it_has_clearly_begun_to() -> None:
+    Z = np.zeros((P + 6, 3))
+    Z[P:, 0] = [0, 2, 3, 9, 12, 12]  # 3 is not .3 of 12
+    Z[P:, 1] = [0, 2.9, 2.9, 2.9, 2.9, 2.9]  # within the usual steps
+    Z[P:, 2] = [np.nan, -4, -4, -4, -4, -4]
+    assert account(Z, OWN, CHAIN, P).moved.tolist() == [3, 6, 1]
 
 
 def test_a_deviation_that_is_older_than_the_window_is_outside() -> None:
@@ -85,4 +101,5 @@ def test_shares_are_columns_that_sum_to_one_or_nothing() -> None:
     np.testing.assert_allclose(sums[(sums != 0)], 1.0)
     assert sums[0] == 0
     silent = account(np.full((9, 3), np.nan), OWN, CHAIN, P)
-    assert not any(part.any() for part in silent)
+    assert not any(part.any() for part in silent[:3])
+    assert (silent.moved == 9 - P).all()

@@ -14,8 +14,8 @@ P, D = 2, 12
 FREE = np.zeros((D, D), np.int8)
 
 
-def nothing(slots: int) -> Svar:
-    return Svar(np.full((D, slots), -1, np.int64), np.zeros((D, slots)), np.ones(D))
+def nothing(slots: int, d: int = D) -> Svar:
+    return Svar(np.full((d, slots), -1, np.int64), np.zeros((d, slots)), np.ones(d))
 
 
 def moments(X: np.ndarray, *, local: bool = False) -> LaggedMoments:
@@ -30,7 +30,9 @@ def moments(X: np.ndarray, *, local: bool = False) -> LaggedMoments:
 def quiet() -> tuple[np.ndarray, Svar]:
     rng = np.random.default_rng(0)
     A = tree(rng, D, 0.6)
-    return A, fit_invariant(moments(svar_rows(rng, A, 4000)).covariances(), nothing(P + 8), 8, 0.02, FREE)
+    return A, fit_invariant(
+        moments(svar_rows(rng, A, 4000)).covariances(), nothing(P + 8), 8, 0.02, FREE, np.ones(len(A))
+    )
 
 
 def test_the_invariant_part_finds_the_edges_of_a_tree(quiet: tuple[np.ndarray, Svar]) -> None:
@@ -54,7 +56,7 @@ def test_own_lags_leave_more_than_the_full_model_does(quiet: tuple[np.ndarray, S
 def test_own_lags_are_cheaper_by_their_price(quiet: tuple[np.ndarray, Svar]) -> None:
     A, _ = quiet
     gamma = moments(svar_rows(np.random.default_rng(1), A, 4000)).covariances()
-    theta = fit_invariant(gamma, nothing(P + 8), 8, 0.05, FREE)
+    theta = fit_invariant(gamma, nothing(P + 8), 8, 0.05, FREE, np.ones(gamma.shape[1]))
     S, effect = toeplitz(gamma), np.vstack(list(dense(theta, P)))  # [D * P, D], lag by lag
     units = np.sqrt(np.diag(S))
     gradient = np.abs(S[D:, :D] - S[D:, D:] @ effect) / np.outer(units[D:], units[:D])
@@ -140,3 +142,20 @@ def test_the_commutator_waits_for_an_incident(quiet: tuple[np.ndarray, Svar]) ->
     np.testing.assert_array_equal(*before)
     after = [fuse(theta, one_edge(3, 1, 1, 0.4), P, fusion, FREE).W for fusion in ("additive", "commutator")]
     assert not np.array_equal(*after)
+
+
+def test_the_effect_on_a_slow_metric_is_learned_though_it_is_a_small_part_of_it() -> None:
+    """Metric 1 keeps .998 of itself and takes .03 of metric 0: an edge that no price of a whole unit would buy."""
+    rng = np.random.default_rng(11)
+    X = rng.normal(size=(4000, 2))
+    X[:, 1] *= 0.02
+    for t in range(1, len(X)):
+        X[t, 1] += 0.998 * X[t - 1, 1] + 0.03 * X[t - 1, 0]
+    gamma = moments(X).covariances()
+    own = fit_own(gamma, nothing(P, 2), 0.1)
+    found, flat = (
+        fit_invariant(gamma, nothing(P + 2, 2), 2, 0.1, FREE[:2, :2], left) for left in (own.scale, np.ones(2))
+    )
+    weights = [fuse(theta, nothing(P + 2, 2), P, "additive", FREE[:2, :2]).W for theta in (found, flat)]
+    assert weights[0][0, 1] > 0.02 > weights[0][1, 0]
+    assert weights[1][0, 1] < 0.01
