@@ -14,6 +14,7 @@ from river.checks import yield_checks
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
+from headwater.detectors.mssa_trigger import MssaTrigger
 from headwater.online import Block
 from headwater.online.checks import (
     LAWS,
@@ -65,6 +66,10 @@ SUBJECTS: dict[type, list[Subject]] = {
     TriggerPoint: [
         Subject(trigger(), rows(), (lambda t: t.score_one({"a": 1.0}),)),
         Subject(trigger(whole_window=True, channels=("joint",)), rows()),
+    ],
+    MssaTrigger: [
+        Subject(lambda: MssaTrigger(base=200), rows(), (lambda t: t.score_one({"a": 1.0}),)),
+        Subject(lambda: MssaTrigger(base=200, statistic="frobenius", after="latch"), rows()),
     ],
     Coral: [
         Subject(
