@@ -30,10 +30,12 @@ from .columns import split
 from .records import Frame, Kind, Sample, Series, Wide
 from .table import Entry, Table
 
-__all__ = ["MAX_ROWS", "MAX_WAITING", "Aligner", "AlignerState", "Clocks", "Partition"]
+__all__ = ["MAX_CELLS", "MAX_ROWS", "MAX_WAITING", "Aligner", "AlignerState", "Clocks", "Partition"]
 
 MAX_ROWS = 1024
-"""Rows of one frame."""
+"""Rows of one frame, at most; of very many columns fewer."""
+MAX_CELLS = 1_000_000
+"""Cells of one frame, unless one row has more: what bounds the memory of whoever works on it."""
 MAX_WAITING = 2_000_000
 """Samples that one system holds back for slow partitions; beyond it the oldest row is closed without them."""
 
@@ -116,7 +118,7 @@ class Aligner:
         step: float,
         lateness: float,
         staleness: float = 2.5,
-        max_columns: int = 2000,
+        max_columns: int = 10_000,
         counters: tuple[str, ...] = (),
         kpi: tuple[str, ...] = (),
     ) -> None:
@@ -201,7 +203,9 @@ class Aligner:
         rows: list[int] = []
         values: list[NDArray[np.float64]] = []
         times: list[NDArray[np.float64]] = []
-        while len(rows) < MAX_ROWS and (row := self._next(last)) is not None:
+        while (
+            len(rows) < MAX_ROWS and len(rows) * len(table.series) < MAX_CELLS and (row := self._next(last)) is not None
+        ):
             entries = sorted(self._waiting.get(row, ()), key=_ORDER)
             found = table.newcomers(entries)
             if found and rows and not table.full:

@@ -6,7 +6,7 @@ the settings that shaped it. A part whose hash no longer fits learns again from 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -52,16 +52,17 @@ def hashes(config: PipelineConfig) -> dict[str, str]:
 
 def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     """All that a pipeline has learned, by part."""
-    candidate = pipeline.candidate
-    parts: dict[str, Snapshot] = {
-        "self": _self(pipeline),
-        "ring": pipeline.ring.snapshot(),
-        "trigger": pipeline.trigger.snapshot(),
-        "graph": pipeline.work.graphs.snapshot(),
-        "candidate": candidate.snapshot() if candidate else {},
-        "case": {f"{case.incident.id}.{k}": v for case in pipeline.work.cases for k, v in case.snapshot().items()},
+    cases = pipeline.work.cases
+    parts: dict[str, Callable[[], Snapshot]] = {
+        "self": lambda: _self(pipeline),
+        "ring": pipeline.ring.snapshot,
+        "trigger": pipeline.trigger.snapshot,
+        "graph": pipeline.work.graphs.snapshot,
+        "candidate": lambda: pipeline.candidate.snapshot() if pipeline.candidate else {},
+        "case": lambda: {f"{case.incident.id}.{k}": v for case in cases for k, v in case.snapshot().items()},
     }
-    return {part: encode(snapshot, kind=part, version=VERSION) for part, snapshot in parts.items()}
+    # One after the other, since each may be large.
+    return {part: encode(snapshot(), kind=part, version=VERSION) for part, snapshot in parts.items()}
 
 
 def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> Thawed:

@@ -34,6 +34,7 @@ class Collector:
 
     def _clear(self) -> None:
         self.events: list[Event] = []
+        self.cells = 0  # of the rows among them
         self._messages: list[OutboxRow] = []
         self._answers: list[Answer] = []
         self._late: set[tuple[str, str]] = set()
@@ -48,6 +49,8 @@ class Collector:
             If one of them cannot be true: the worker stops, and nothing since the last commit is kept.
         """
         for event in events:
+            if isinstance(event, Tick):
+                self.cells += event.values.size
             if isinstance(event, Tick) and event.learning >= 1 and not np.isfinite(event.joint):
                 what = f"the joint score of {event.system} at {event.time:.3f} is {event.joint}"
                 raise BrokenInvariant(what, "a defect of headwater; nothing since the last commit is kept")

@@ -30,7 +30,7 @@ class AlignConfig(NamedTuple):
     step: float
     lateness: float = 0.0
     staleness: float = 2.5
-    max_columns: int = 2000
+    max_columns: int = 10_000
     counters: tuple[str, ...] = ()
     kpi: tuple[str, ...] = ()
 

@@ -137,7 +137,8 @@ class Pipeline:
             self.calm = 0 if older else self.calm + 1
             yield from ticks[k : k + 1]
             if self._based(info, k) and not older:
-                self.work.graphs.choose_lags(self._quiet_rows(), self.work.kpi)
+                if self.work.graphs.whole:
+                    self.work.graphs.choose_lags(self._quiet_rows(), self.work.kpi)
                 learned = k + 1
             triggered = self._alarm(info, k) if info.alarm[k] else None
             if self._due():

@@ -33,7 +33,8 @@ OUTBOX_LIMIT = 10_000
 _POLL = 0.5  # seconds; also how long a request to stop may go unnoticed
 _COMMANDS_EVERY = 0.5
 _PUBLISH_FOR = 2.0
-_BUFFER = 5_000  # events held between two commits: bounds memory when a file is read fast
+_BUFFER, _CELLS = 5_000, 4_000_000  # events, and cells of rows, held between two commits: bounds memory
+_LONG, _SHARE = 0.25, 0.05  # a commit that takes longer takes at most this share of the time
 _LATE, _LATE_ROWS = 300.0, 10
 
 logger = logging.getLogger("headwater.worker")
@@ -76,6 +77,7 @@ class _Worker:
         self._partitions: list[tuple[str, int]] = []
         self._series: dict[str, tuple[Series, ...]] = {}
         self._committed = self._looked = clock()
+        self._took = 0.0  # seconds of the last commit
         self._waiting, self._aside = store.unpublished()
         self._away = False  # the broker: the last send decided nothing
         self._incidents = 0
@@ -115,7 +117,9 @@ class _Worker:
             self._read()
         self._answer_commands()
         waited, every = self._clock() - self._committed, self._settings.store.commit_every
-        if self._new.urgent or len(self._new.events) >= _BUFFER or not 0 <= waited < every:
+        every = max(every, self._took / _SHARE) if self._took > _LONG else every
+        full = len(self._new.events) >= _BUFFER or self._new.cells >= _CELLS
+        if self._new.urgent or full or not 0 <= waited < every:
             self._commit("running", _PUBLISH_FOR)
 
     def finish(self) -> None:
@@ -194,6 +198,7 @@ class _Worker:
         return self._beat.status(state, lag=lag, counters=counters, waiting=self._waiting, letters=letters, now=now)
 
     def _commit(self, state: str, patience: float) -> None:
+        began = time.monotonic()
         self._remark()
         series = {system: s for system, s in self._monitor.series().items() if self._series.get(system) != s}
         batch = self._new.batch(
@@ -206,7 +211,7 @@ class _Worker:
         if pruned := self._store.commit(batch):
             logger.info("the store %s", pruned)
         self._series.update(series)
-        self._committed = self._clock()
+        self._committed, self._took = self._clock(), time.monotonic() - began
         self._publish(patience)
         self._watch(batch.events)
 

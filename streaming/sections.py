@@ -170,7 +170,7 @@ class AlignSection(Section):
         None, "how long a row waits for late samples; none: 0s for files, 5s for kafka", examples=["5s"]
     )
     staleness: float = key(2.5, "a sample counts for so many of its own intervals, then the value is missing", ge=1)
-    max_columns: int = key(2000, "metrics kept per system; what exceeds it is counted and named", ge=1, le=100_000)
+    max_columns: int = key(10_000, "metrics kept per system; what exceeds it is counted and named", ge=1, le=100_000)
     max_systems: int = key(64, "systems watched by one worker; what exceeds it is counted and named", ge=1, le=10_000)
 
 
@@ -250,7 +250,9 @@ class StoreSection(Section):
     """Where results and progress are kept."""
 
     url: str = key("sqlite:///headwater.db", "sqlite:///PATH, or just a path")
-    commit_every: Duration = key("5s", "longest time between two commits", gt=0)
+    commit_every: Duration = key(
+        "5s", "longest time between two commits; where one takes over a quarter of a second, twenty times that", gt=0
+    )
 
     @field_validator("url")
     @classmethod

@@ -13,9 +13,10 @@ from headwater.streaming.source import Poll
 from .recording import Description, read_recording
 from .window import inside
 
-__all__ = ["BLOCK", "ReplaySource"]
+__all__ = ["BLOCK", "CELLS", "ReplaySource"]
 
-BLOCK = 512
+BLOCK, CELLS = 512, 1_000_000
+"""Rows handed over at a time, and measurements in them, unless one row has more."""
 """Rows of one poll."""
 
 
@@ -59,6 +60,7 @@ class ReplaySource:
         self._content = recording.content
         self._partition = (self._content.topic, 0)
         self._next = 0
+        self._block = max(1, min(BLOCK, CELLS // max(1, len(self._description.metrics))))
         quiet = np.zeros(len(self._times), np.bool_)
         if baseline is not None:
             unit = self._description.step if self._description.counts_rows else 1.0
@@ -87,8 +89,8 @@ class ReplaySource:
 
     def baseline(self) -> Iterator[list[Arrival]]:
         """Rows of the baseline, in blocks."""
-        for start in range(0, len(self._baseline), BLOCK):
-            yield self._arrivals(self._baseline[start : start + BLOCK].tolist())
+        for start in range(0, len(self._baseline), self._block):
+            yield self._arrivals(self._baseline[start : start + self._block].tolist())
 
     def _arrivals(self, rows: Sequence[int]) -> list[Arrival]:
         topic, number = self._partition
@@ -126,7 +128,7 @@ class ReplaySource:
 
     def poll(self, timeout: float) -> Poll:  # noqa: ARG002  (a file never makes anyone wait)
         """Next block of rows."""
-        rows = self._played[self._next : self._next + BLOCK].tolist()
+        rows = self._played[self._next : self._next + self._block].tolist()
         self._next += len(rows)
         return Poll(self._arrivals(rows), idle=[], ended=self._next >= len(self._played), alarms=[])
 

@@ -333,3 +333,25 @@ def test_the_bad_direction_and_the_kind_are_in_the_series():
 def test_a_setting_out_of_range_is_an_error_with_its_value(wrong, said):
     with pytest.raises(ValueError, match=said):
         new(**wrong)
+
+
+NAMES_OF_FOUR = ("a|cpu", "b|cpu", "c|cpu", "d|cpu")
+
+
+def play_wide(words):
+    aligner = Aligner(system="shop", step=1.0, lateness=0.0)
+    for word in words:
+        aligner.push(("metrics", 0), word, clock=-math.inf)
+    frames = []
+    while (frame := aligner.flush(words[-1].time)) is not None:
+        frames.append(frame.X)
+    return np.vstack(frames), [len(X) for X in frames]
+
+
+def test_a_frame_of_very_many_columns_has_few_rows(monkeypatch):
+    words = [Wide("shop", float(t), NAMES_OF_FOUR, np.arange(4.0) + t) for t in range(40)]
+    whole, _ = play_wide(words)
+    monkeypatch.setattr("headwater.streaming.align.MAX_CELLS", 20)
+    pieces, lengths = play_wide(words)
+    assert max(lengths) == 5
+    np.testing.assert_array_equal(pieces, whole)

@@ -147,7 +147,9 @@ def test_a_recording_is_learned_to_see_what_its_graph_rests_on(tmp_path: Path, l
             X[t] += 0.9 * X[t - 6]
     path = tmp_path / "metrics.csv"
     lines = [",".join(f"{value:.6f}" for value in row) for row in X]
-    path.write_text("\n".join(["time,a|cpu,a|mem,b|cpu,b|mem", *(f"{TIME + 60 * t:.0f},{line}" for t, line in enumerate(lines))]))
+    path.write_text(
+        "\n".join(["time,a|cpu,a|mem,b|cpu,b|mem", *(f"{TIME + 60 * t:.0f},{line}" for t, line in enumerate(lines))])
+    )
     loaded = settings()
     source = inputs.replay_source(loaded, path)
     found = list(doctor.learned(loaded, source, source.step))

@@ -380,3 +380,15 @@ def test_a_step_far_from_the_data_is_a_warning(tmp_path):
     assert replay.step == 1.0
     assert replay.describe().warnings == ("the step is set to 1s, but the samples of a series are 1m apart",)
     assert isinstance(words(replay)[0], Wide)
+
+
+def test_a_recording_of_very_many_columns_is_handed_over_in_smaller_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "wide.parquet"
+    wide().write_parquet(path)
+    whole = words(source(path))
+    monkeypatch.setattr("headwater.streaming.recordings.replay.CELLS", 40)
+    small = source(path)
+    first = small.poll(0.0)
+    assert len(first.arrivals) == 10
+    found = [arrival.word for arrival in first.arrivals] + words(small)
+    assert [(word.time, word.names) for word in found] == [(word.time, word.names) for word in whole]
