@@ -13,11 +13,11 @@ __all__ = ["Ring", "RingState"]
 
 @dataclass(slots=True)
 class RingState:
-    """The newest `capacity` rows, each written twice so that any window is one contiguous view."""
+    """The kept rows, oldest first."""
 
-    values: NDArray[np.float32]  # [2 * capacity, d]
-    times: NDArray[np.float64]  # [2 * capacity]
-    quiet: NDArray[np.bool_]  # [2 * capacity]
+    values: NDArray[np.float32]  # [n, d]
+    times: NDArray[np.float64]  # [n]
+    quiet: NDArray[np.bool_]  # [n]
     count: int  # rows ever pushed
 
 
@@ -26,6 +26,9 @@ class Ring:
 
     Values are kept as float32: what the store keeps of a row is what a learner may look back at, so a window
     read after a restart is the same window. Columns may be added at the right; their past is NaN.
+
+    Rows are appended to a buffer that is an eighth longer than the ring and is moved back when it is full, so any
+    window is one contiguous view, which holds until the next row is pushed.
 
     Parameters
     ----------
@@ -46,20 +49,20 @@ class Ring:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1 row, not {capacity}")
         self.capacity = capacity
-        self._state = RingState(
-            values=np.empty((2 * capacity, 0), np.float32),
-            times=np.full(2 * capacity, np.nan),
-            quiet=np.zeros(2 * capacity, np.bool_),
-            count=0,
-        )
+        slots = capacity + max(1, capacity // 8)
+        self._values = np.full((slots, 0), np.nan, np.float32)
+        self._times = np.full(slots, np.nan)
+        self._quiet = np.zeros(slots, np.bool_)
+        self._end = 0  # of the rows in the buffer
+        self._count = 0  # rows ever pushed
 
     def __len__(self) -> int:
-        return min(self._state.count, self.capacity)
+        return min(self._end, self.capacity)
 
     @property
     def width(self) -> int:
         """How many columns a row has."""
-        return int(self._state.values.shape[1])
+        return int(self._values.shape[1])
 
     def push(self, time: float, row: NDArray[np.float64], *, quiet: bool) -> None:
         """Append one row (``float64[d]``); `quiet` says that no incident was open.
@@ -69,74 +72,73 @@ class Ring:
         ValueError
             If the row has fewer columns than the one before.
         """
-        s = self._state
-        if row.shape[0] < self.width:
-            raise ValueError(f"a row of {row.shape[0]} columns after rows of {self.width}: columns are only ever added")
-        if row.shape[0] > self.width:
-            new = np.full((2 * self.capacity, row.shape[0] - self.width), np.nan, np.float32)
-            s.values = np.hstack([s.values, new])
-        for slot in (s.count % self.capacity, s.count % self.capacity + self.capacity):
-            s.values[slot], s.times[slot], s.quiet[slot] = row, time, quiet
-        s.count += 1
+        self.extend(np.array([time]), row[None], quiet=quiet)
 
     def extend(self, times: NDArray[np.float64], rows: NDArray[np.float64], *, quiet: bool) -> None:
         """Append rows (``float64[T, d]``) in one go; the same as to `push` each of them."""
         if len(times) == 0:
             return
-        self.push(float(times[0]), rows[0], quiet=quiet)  # which also widens the ring
-        s, kept = self._state, min(len(times) - 1, self.capacity)
-        s.count += len(times) - 1
-        first = np.arange(s.count - kept, s.count) % self.capacity
-        for slots in (first, first + self.capacity):
-            s.values[slots] = rows[len(rows) - kept :]
-            s.times[slots] = times[len(times) - kept :]
-            s.quiet[slots] = quiet
-
-    def _window(self) -> slice:
-        if self._state.count < self.capacity:
-            return slice(0, self._state.count)
-        start = self._state.count % self.capacity
-        return slice(start, start + self.capacity)
+        more = rows.shape[1] - self.width
+        if more < 0:
+            raise ValueError(
+                f"a row of {rows.shape[1]} columns after rows of {self.width}: columns are only ever added"
+            )
+        if more > 0:
+            self._values = np.pad(self._values, ((0, 0), (0, more)), constant_values=np.nan)
+        new = min(len(times), self.capacity)
+        if self._end + new > len(self._times):
+            self._move_back(min(len(self), self.capacity - new))
+        place = slice(self._end, self._end + new)
+        self._values[place], self._times[place], self._quiet[place] = rows[-new:], times[-new:], quiet
+        self._end += new
+        self._count += len(times)
 
     def values(self) -> NDArray[np.float32]:
         """The kept rows, oldest first: a view, ``float32[n, d]``."""
-        return self._state.values[self._window()]
+        return self._values[self._window()]
 
     def times(self) -> NDArray[np.float64]:
         """The times of the kept rows: a view, ``float64[n]``."""
-        return self._state.times[self._window()]
+        return self._times[self._window()]
 
     def quiet(self) -> NDArray[np.bool_]:
         """Which of the kept rows no incident touches: a view, ``bool[n]``."""
-        return self._state.quiet[self._window()]
+        return self._quiet[self._window()]
 
     def mark(self, rows: int, *, quiet: bool) -> None:
         """Relabel the newest `rows` rows: an onset lies before the row that raised the alarm."""
-        newest = np.arange(self._state.count - min(rows, len(self)), self._state.count) % self.capacity
-        self._state.quiet[newest] = self._state.quiet[newest + self.capacity] = quiet
+        self._quiet[self._end - min(rows, len(self)) : self._end] = quiet
+
+    def _window(self) -> slice:
+        return slice(self._end - len(self), self._end)
+
+    def _move_back(self, rows: int) -> None:
+        """Move the newest `rows` rows to the front of the buffer, piece by piece: a copy of all would double it."""
+        gap = self._end - rows
+        for array in (self._values, self._times, self._quiet):
+            for start in range(0, rows, max(gap, 1)):
+                stop = min(start + gap, rows)
+                array[start:stop] = array[gap + start : gap + stop]
+        self._end = rows
 
     def snapshot(self) -> Snapshot:
-        """Copy the ring."""
-        return take(self._state)
+        """Copy the kept rows."""
+        return take(RingState(self.values(), self.times(), self.quiet(), self._count))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take a snapshot back; of a ring of another capacity, the newest rows that fit.
+        """Take a snapshot back; of a larger ring, the newest rows that fit.
 
         Raises
         ------
         SnapshotError
             If it is no ring's; nothing is changed then.
         """
-        state = restore(RingState, snapshot)
-        slots = len(state.times)
-        if slots % 2 or not slots == len(state.values) == len(state.quiet):
-            found = f"{slots}, {len(state.values)} and {len(state.quiet)}"
-            raise SnapshotError(f"RingState: times, values and quiet must be equally long and even, not {found}")
-        if slots == 2 * self.capacity:
-            self._state = state
-            return
-        other = Ring(capacity=slots // 2)
-        other._state = state
-        self._state = Ring(capacity=self.capacity)._state
-        for time, row, quiet in zip(other.times(), other.values(), other.quiet(), strict=True):
-            self.push(float(time), row.astype(np.float64), quiet=bool(quiet))
+        s = restore(RingState, snapshot)
+        if not len(s.times) == len(s.values) == len(s.quiet):
+            found = f"{len(s.times)}, {len(s.values)} and {len(s.quiet)}"
+            raise SnapshotError(f"RingState: times, values and quiet must be equally long, not {found}")
+        kept = slice(max(0, len(s.times) - self.capacity), None)
+        n = len(s.times[kept])
+        self._values = np.full((len(self._times), s.values.shape[1]), np.nan, np.float32)
+        self._values[:n], self._times[:n], self._quiet[:n] = s.values[kept], s.times[kept], s.quiet[kept]
+        self._end, self._count = n, s.count

@@ -55,6 +55,23 @@ def test_windows_are_views_and_hold_float32():
     assert ring.values().dtype == np.float32
 
 
+@pytest.mark.parametrize("size", [1, 3, 11, 40, 100])
+def test_rows_in_one_go_are_rows_one_by_one(size):
+    one, two = filled(100, capacity=32), Ring(capacity=32)
+    for start in range(0, 100, size):
+        t = np.arange(start, min(start + size, 100), dtype=float)
+        two.extend(t, np.repeat(t[:, None] / 8, 2, axis=1), quiet=True)
+    two.mark(32, quiet=True)
+    one.mark(32, quiet=True)
+    np.testing.assert_equal(one.snapshot(), two.snapshot())
+
+
+def test_memory_is_an_eighth_more_than_the_rows_and_a_snapshot_holds_no_more_than_they():
+    ring = filled(500, capacity=80)
+    assert ring.values().base.nbytes == 90 * 2 * 4
+    assert ring.snapshot()["values"].nbytes == 80 * 2 * 4
+
+
 def test_the_callers_row_is_not_kept():
     ring, row = Ring(capacity=3), np.ones(2)
     ring.push(0.0, row, quiet=True)
