@@ -10,7 +10,7 @@ from typing import Any
 
 from .rootcause.loso import GRID, left_out, tasks, worth
 from .rootcause.others import PEERS as METHODS
-from .rootcause.running import Job, Row, chosen_peers, in_processes, row, run
+from .rootcause.running import PROCESSES, Job, Row, chosen_peers, in_processes, row, run
 from .rootcause.sets import SETS as RECORDED
 from .rootcause.sets import SYSTEMS
 
@@ -37,7 +37,7 @@ def rows(
         progress("no --data: planted faults only")
         return
     jobs = _jobs(data, wanted, chosen_peers(peers), quick)
-    for job, found in in_processes(jobs, run):
+    for job, found in in_processes(jobs, run, processes=1 if quick else PROCESSES):
         progress(f"{job.system}, {job.when}")
         yield from found
     if any(name in LEFT_OUT for name in wanted):
@@ -47,7 +47,8 @@ def rows(
 
 def _left_out(data: Path, wanted: Sequence[str], quick: bool) -> Iterator[Row]:
     """Yield what is lost on a system whose constants were chosen on the others."""
-    of = {(task.system, task.time): values for task, values in in_processes(tasks(data, QUICK if quick else 1), worth)}
+    done = in_processes(tasks(data, QUICK if quick else 1), worth, processes=1 if quick else PROCESSES)
+    of = {(task.system, task.time): values for task, values in done}
     for system, metric, value in left_out(of):
         if f"loso/{system}" in wanted:
             yield row(f"loso/{system}", "headwater", metric, value)

@@ -4,7 +4,8 @@ Nezha: the trigger learns the fault-free tail and plays the faulty part; a fault
 its injection to two samples after its end. SMD, ASD: it learns the training half and plays the test half; a segment is
 detected by the first alarm inside it. PetShop has five rows an incident, too few to watch. The trigger is the shipped
 one at one false alarm a day, and sees all columns; a window reaches from `EARLY` rows before the onset that it gives
-to the alarm, on Nezha to as many rows after the onset as a window has there, as the pipeline looks back.
+to the alarm, on Nezha to as many rows after the onset as a window has there, as the pipeline looks back. On Nezha the
+tail, which the trigger has learned, comes before the history.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ __all__ = ["Detected", "detected"]
 Floats = NDArray[np.float64]
 EARLY = 2  # rows before the onset that belong to the window
 FARTHEST = 10  # rows before the alarm that a window reaches back at most
+LONGEST = 40  # rows that a window may grow by
 AFTER = 2  # samples after the end of a fault in which an alarm still counts
 INTERVALS = {"smd": 60.0, "asd": 300.0}  # seconds
 
@@ -43,7 +45,9 @@ class Detected(NamedTuple):
     window: Window | None  # None: not detected, a miss for every method
     visible: bool
     labelled: bool  # whether the metrics at fault are known
-    delay: int  # rows from the first faulty one to the alarm
+    delay: int = 0  # rows from the first faulty one to the alarm
+    ranked: int = 0  # the same to the end of the window
+    later: Floats = np.empty((0, 0))  # [m, d], the rows that follow the window
 
 
 def detected(data: Path, system: str) -> Iterator[Detected]:
@@ -62,14 +66,15 @@ def _nezha(data: Path, stream: str) -> Iterator[Detected]:
         last = int(np.searchsorted(what.times, fault.end + AFTER * nezha.STEP, side="right")) - 1
         alarm = _first(alarms, start, last)
         if alarm is None:
-            yield Detected(None, fault.visible, bool(fault.metrics), 0)
+            yield Detected(None, fault.visible, bool(fault.metrics))
             continue
         older = nezha.faults(data, stream)[k - 1].end + nezha.AFTERMATH if k else what.times[0] - 1.0
         free = int(np.searchsorted(what.times, older, side="right"))  # rows of older faults are no part of it
         first = max(alarm.onset - EARLY, alarm.row - FARTHEST, min(free, alarm.row))
         stop = max(alarm.row + 1, first + EARLY + nezha.ROWS)
-        window = nezha.window(data, stream, k, max(first, 1), stop, baseline=False)
-        yield Detected(window, fault.visible, bool(fault.metrics), alarm.row - start)
+        window = nezha.window(data, stream, k, max(first, 1), stop, baseline=True)
+        later = what.X[stop : stop + LONGEST]
+        yield Detected(window, fault.visible, bool(fault.metrics), alarm.row - start, stop - 1 - start, later)
 
 
 @lru_cache(maxsize=2)
@@ -88,12 +93,13 @@ def _hosts(data: Path, name: str) -> Iterator[Detected]:
         for fault in hosts.faults(data, name, stream):
             alarm = _first(alarms, int(fault.start) - begin, int(fault.end) - begin)
             if alarm is None:
-                yield Detected(None, visible=True, labelled=True, delay=0)
+                yield Detected(None, True, True)
                 continue
             row = alarm.row + begin
             first = max(alarm.onset + begin - EARLY, row - FARTHEST)
             window = hosts.window(data, name, stream, fault, first, row + 1)
-            yield Detected(window, visible=True, labelled=True, delay=row - int(fault.start))
+            delay, later = row - int(fault.start), what.X[row + 1 : row + 1 + LONGEST]
+            yield Detected(window, True, True, delay, delay, later)
 
 
 def _alarms(base: Floats, X: Floats, interval: float) -> tuple[Alarm, ...]:

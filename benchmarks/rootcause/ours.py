@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.causal.columns import Columns
+from headwater.causal.convergence import Convergence
 from headwater.causal.coral import Coral
 from headwater.causal.diagnosis import Diagnosis, Findings
 from headwater.causal.parts import Fusion
@@ -22,6 +23,7 @@ __all__ = ["ABLATIONS", "OURS", "Case", "Ranking", "largest", "ranked_by", "rank
 Floats = NDArray[np.float64]
 AFTER = ("explain", "flow", "amplified", "inside_first", "mirrors")  # parts that come after the evidence
 EVIDENCE = tuple(field.name for field in fields(Recipe) if field.name not in AFTER)
+BATCH = 5  # rows, as the pipeline ranks
 WIDEST = 500  # metrics of a graph; of more, that of the suspects is learned, as the pipeline does
 
 
@@ -70,6 +72,19 @@ class Case:
     def shipped(self) -> Findings:
         """Findings of the one default."""
         return self.findings()
+
+    def final(self, later: Floats) -> tuple[Findings, int]:
+        """Let the window grow by `later` rows, a batch at a time, until the ranking settles; and by how many it did."""
+        stop, window, grown = Convergence(), self.window.window, 0
+        found, coral = self.shipped, self._learned("additive")
+        while True:
+            names = [self.window.columns.names[j] for j in found.order]
+            if stop.update(names, found.graph.W).converged or grown >= len(later):
+                return found, grown
+            rows = later[grown : grown + BATCH]
+            coral.adapt(rows[:, self.suspects])
+            window, grown = np.vstack([window, rows]), grown + len(rows)
+            found = self._diagnosis(SHIPPED).examine(window, coral, self.suspects)
 
     def _diagnosis(self, recipe: Recipe) -> Diagnosis:
         """Return a diagnosis by a recipe; recipes that differ only after the evidence share what is fitted."""
