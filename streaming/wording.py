@@ -2,7 +2,7 @@
 
 import math
 
-from .suspects import Answer
+from .suspects import Answer, Suspect
 
 __all__ = [
     "CHANNELS",
@@ -11,12 +11,12 @@ __all__ = [
     "RATIO",
     "ROLES",
     "SERVICES",
-    "SILENT",
     "UNKNOWN_TOPOLOGY",
     "doubt",
     "firmness",
     "margin",
     "placed",
+    "present",
     "still",
     "sure",
 ]
@@ -26,9 +26,6 @@ RATIO = "strength of the evidence over that of quiet windows: below 1 nothing is
 
 UNKNOWN_TOPOLOGY = "no call graph is known ([topology] edges, or edge:a>b columns): what drives what is learned"
 """Said where paths rest on learned edges alone."""
-
-SILENT = 1.0
-"""A metric whose silence is at least so surprising is said to have gone silent."""
 
 CHANNELS = {
     "joint": "many metrics together",
@@ -124,6 +121,17 @@ def placed(place: int) -> str:
     ('which was place 1', 'which was not among the first')
     """
     return f"which was place {place}" if place else "which was not among the first"
+
+
+def present(suspect: Suspect) -> str:
+    """The value of a metric in the incident, or that it has gone silent: then its silence is what is unusual in it.
+
+    Examples
+    --------
+    >>> present(Suspect("db", "cpu", 1.0, 4.0, value=0.93)), present(Suspect("db", "cpu", 1.0, 4.0, silent=4.0))
+    ('0.93', 'silent')
+    """
+    return "silent" if suspect.silent >= max(1.0, suspect.abnormal) else f"{suspect.value:.4g}"
 
 
 def still(settled_at: int, agreement: float) -> str:

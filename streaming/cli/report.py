@@ -169,7 +169,8 @@ def _services(batch: int, services: Sequence[ServiceSuspect]) -> Section:
 def _metrics(batch: int, metrics: Sequence[Suspect]) -> Section:
     rows = []
     for i, m in enumerate(metrics[:TOP], 1):
-        level, explained = f"{m.usual:.4g} → {m.value:.4g}", f"{m.explained:.0%}" + f" by {m.by}" * bool(m.by)
+        now = wording.present(m)
+        level, explained = f"{m.usual:.4g} → {now}", f"{m.explained:.0%}" + f" by {m.by}" * bool(m.by)
         parts = (f"{part:.3g}" for part in (m.abnormal, m.sustained, m.sharp, m.silent))
         rows.append((str(i), m.name, f"{m.score:.3g}", level, *parts, explained, f"{m.walk:.2f}"))
     heads = ["", "metric", "score", "usual → now", *wording.METRICS]

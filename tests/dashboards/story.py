@@ -118,7 +118,7 @@ def batches(kpi: str) -> list[Event]:
         rca = "converged" if k >= 8 else "provisional"
         told.append(
             Ranked(
-                SYSTEM, time, 1, "INC-2", k, metrics, ranked, edges(), PATH, same, 0.4 + 0.06 * k, rca, 0.5 + 0.3 * k
+                SYSTEM, time, 1, "INC-2", k, metrics, ranked, edges(), PATH, same, 0.4 + 0.06 * k, rca, 0.5 + 0.03 * k
             )
         )
         action = "converged" if k == 8 else "ranked"

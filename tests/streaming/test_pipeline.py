@@ -1,5 +1,7 @@
 """The heart of one system: what opens, what does not and why, commands, a level that becomes the normal."""
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import pytest
@@ -76,6 +78,20 @@ def test_without_a_kpi_it_starts_from_the_joint_anomaly_and_says_so():
     assert {change.incident.kpi for change in changes(events)} == {""}
     assert rankings(events)[-1].services[0].entity == "db"
     assert {e.incident.kpi for e in changes(played(rows())[1])} == {"front|latency_s"}
+
+
+def test_of_several_kpis_each_may_open_it_and_the_path_leads_to_the_one_that_is_worst_off():
+    for kpi, end in ((("front|cpu", "up"), "front|latency_s"), (("cart|latency_s", "up"), "cart|latency_s")):
+        _, events = played(rows(), kpi=(("front|latency_s", "up"), kpi), on_kpi=True)
+        last, ranked = changes(events)[-1].incident, rankings(events)[-1]
+        assert set(last.kpi.split(", ")) == {"front|latency_s", kpi[0]}
+        assert (last.path[0], last.path[-1]) == ("db|disk_util", end)
+        assert [(hop.cause, hop.effect) for hop in ranked.hops] == list(pairwise(ranked.path))
+        assert all(0 < hop.share <= 1 for hop in ranked.hops)
+        walks = {metric.name: metric.walk for metric in ranked.metrics}
+        assert walks[kpi[0]] > 0, "the walk starts at all of them"
+    nobody = (("front|cpu", "up"), ("cart|cpu", "up"))
+    assert not changes(played(rows(), kpi=nobody, on_kpi=True)[1])
 
 
 def test_every_batch_tells_its_place():
