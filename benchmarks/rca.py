@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .rootcause import speed
 from .rootcause.loso import GRID, left_out, tasks, worth
 from .rootcause.others import PEERS as METHODS
 from .rootcause.running import PROCESSES, Job, Row, chosen_peers, in_processes, row, run
@@ -19,7 +20,8 @@ __all__ = ["DESCRIPTION", "PEERS", "SETS", "rows"]
 DESCRIPTION = "root causes of recorded and planted faults, ours and peers on the same windows, from three times"
 PEERS = tuple(dict.fromkeys((*(name.partition("/")[0] for name in METHODS), "random")))
 LEFT_OUT = tuple(f"loso/{system}" for system in SYSTEMS)
-SETS = (*RECORDED, *LEFT_OUT)
+SPEED = "speed"
+SETS = (*RECORDED, *LEFT_OUT, SPEED)
 TIMES = ("injected", "late1", "detected")
 QUICK = 8  # each so many-th window
 
@@ -33,6 +35,8 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield what each method is worth on each set."""
     wanted = tuple(sets) or SETS
+    if SPEED in wanted:
+        yield from speed.rows(quick, progress)
     if data is None:
         progress("no --data: planted faults only")
         return
