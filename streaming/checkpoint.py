@@ -101,8 +101,10 @@ def _cases(fields: Snapshot) -> list[Snapshot]:
 
 
 def _restore_learners(pipeline: Pipeline, found: Mapping[str, Snapshot], fits: Mapping[str, bool]) -> list[str]:
-    quiet = pipeline.ring.values()[pipeline.ring.quiet()].astype(np.float64)
     again, system = [], pipeline.config.system
+    quiet = np.empty((0, len(pipeline.series)))
+    if not (fits["trigger"] and fits["graph"]):
+        quiet = pipeline.ring.values()[pipeline.ring.quiet()].astype(np.float64)
     if fits["trigger"]:
         pipeline.trigger.restore(found["trigger"])
     else:
