@@ -91,7 +91,8 @@ def _window(data: Path, name: str, stream: str, first: int, stop: int) -> Window
     what = recorded(data, name, stream)
     past = ~what.quiet & (what.times < first)
     for fault in faults(data, name, stream):
-        past &= (what.times < fault.start) | (what.times > fault.end)
+        if fault.end < first:  # of the present one it is not known that it has begun
+            past &= (what.times < fault.start) | (what.times > fault.end)
     history, lead = what.X[what.quiet], what.X[np.flatnonzero(past)[-LEAD:]]
     weights = (1.0 - RATE) ** np.arange(len(lead) - 1, -1, -1.0)
     return Window(

@@ -58,7 +58,8 @@ def numbers(found: Sequence[Judged], *, services: bool) -> Iterator[Number]:
     seen = [one for one in found if one.detected]
     if services:
         yield from _ranks("", [one.rank for one in found], ("as1", "as3", "as5", "avg5", "mrr"))
-        yield from _ranks("metric_", [one.metric_rank for one in found], ("as1", "avg5"))
+        if not all(np.isnan(one.metric_rank) for one in seen):
+            yield from _ranks("metric_", [one.metric_rank for one in found], ("as1", "avg5"))
     elif seen:
         yield "hit100", float(np.mean([one.hit for one in seen])), ""
         yield "top1", float(np.mean([one.top for one in seen])), ""
