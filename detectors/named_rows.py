@@ -1,6 +1,6 @@
 """Detectors of rows, as river calls them: one row as a dict, its metrics known by name."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,11 @@ class NamedRows(AnomalyDetector):
         new = sorted({str(name) for name in x} - set(known))
         if new:
             self._state.names = np.array([*known, *new])
+            self._appeared(new)
         self.step(self._row(x))
+
+    def _appeared(self, names: Sequence[str]) -> None:
+        """Take note of new names, of the columns at the right; by default there is nothing to note."""
 
     def _row(self, x: Mapping[Hashable, Any]) -> Block:
         values = {str(name): value for name, value in x.items()}

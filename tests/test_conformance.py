@@ -14,6 +14,7 @@ from river.checks import yield_checks
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
+from headwater.detectors.entities import EntityTriggers
 from headwater.detectors.mssa_trigger import MssaTrigger
 from headwater.online import Block
 from headwater.online.checks import (
@@ -49,6 +50,12 @@ def trigger(**config: object) -> Callable[[], TriggerPoint]:
     return lambda: TriggerPoint(base=200, relearn=300, **config)
 
 
+def by_entity() -> EntityTriggers:
+    triggers = EntityTriggers(trigger={"base": 200, "relearn": 300}, refractory=5)
+    triggers.adopt(["web", "db", "web", "db", "web", "edge:web>db"])
+    return triggers
+
+
 class Adapting(Coral):
     """Coral in an incident: the same laws hold for the rows it adapts to."""
 
@@ -66,6 +73,10 @@ SUBJECTS: dict[type, list[Subject]] = {
     TriggerPoint: [
         Subject(trigger(), rows(), (lambda t: t.score_one({"a": 1.0}),)),
         Subject(trigger(whole_window=True, channels=("joint",)), rows()),
+    ],
+    EntityTriggers: [
+        Subject(EntityTriggers, rows(), (lambda t: t.score_one({"a|x": 1.0}), lambda t: t.entities)),
+        Subject(by_entity, rows()),
     ],
     MssaTrigger: [
         Subject(lambda: MssaTrigger(base=200), rows(), (lambda t: t.score_one({"a": 1.0}),)),
