@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from headwater.detectors.trigger import TriggerPoint
+from headwater.detectors.entities import EntityTriggers
 
 from . import hosts, nezha
 from .windows import Window
@@ -73,7 +73,9 @@ def _nezha(data: Path, stream: str) -> Iterator[Detected]:
         first = max(alarm.onset - EARLY, alarm.row - FARTHEST, min(free, alarm.row))
         stop = max(alarm.row + 1, first + EARLY + nezha.ROWS)
         window = nezha.window(data, stream, k, max(first, 1), stop, baseline=True)
-        later = what.X[stop : stop + LONGEST]
+        after = nezha.faults(data, stream)[k + 1 :]
+        end = np.searchsorted(what.times, after[0].start, side="right") if after else what.quiet.argmax()
+        later = what.X[stop : min(stop + LONGEST, int(end))]
         yield Detected(window, fault.visible, bool(fault.metrics), alarm.row - start, stop - 1 - start, later)
 
 
@@ -82,14 +84,14 @@ def _nezha_alarms(data: Path, stream: str) -> tuple[Alarm, ...]:
     table = pl.read_parquet(data / "nezha" / "streams" / f"{stream}.parquet").drop("t")
     quiet = nezha.recorded(data, stream).quiet
     X = table.to_numpy().astype(np.float64)
-    return _alarms(X[quiet], X[~quiet], nezha.STEP)
+    return _alarms(table.columns, X[quiet], X[~quiet], nezha.STEP)
 
 
 def _hosts(data: Path, name: str) -> Iterator[Detected]:
     for stream in hosts.streams(data, name):
         what = hosts.recorded(data, name, stream)
         begin = int(what.quiet.sum())
-        alarms = _alarms(what.X[:begin], what.X[begin:], INTERVALS[name])
+        alarms = _alarms(what.columns.names, what.X[:begin], what.X[begin:], INTERVALS[name])
         for fault in hosts.faults(data, name, stream):
             alarm = _first(alarms, int(fault.start) - begin, int(fault.end) - begin)
             if alarm is None:
@@ -102,9 +104,10 @@ def _hosts(data: Path, name: str) -> Iterator[Detected]:
             yield Detected(window, True, True, delay, delay, later)
 
 
-def _alarms(base: Floats, X: Floats, interval: float) -> tuple[Alarm, ...]:
-    """Learn `base` and watch `X` (``float64[T, d]``) with the shipped trigger."""
-    trigger = TriggerPoint(interval=interval, false_alarms_per_day=1.0)
+def _alarms(names: Sequence[str], base: Floats, X: Floats, interval: float) -> tuple[Alarm, ...]:
+    """Learn `base` and watch `X` (``float64[T, d]``) with the shipped trigger; alarms are not fused into incidents."""
+    trigger = EntityTriggers(trigger={"interval": interval, "false_alarms_per_day": 1.0}, refractory=0)
+    trigger.adopt([name.partition("|")[0] for name in names])
     trigger.fit(base)
     trigger.rebase(X[:0])  # what follows is another stretch of time
     info = trigger.step(X)
