@@ -114,15 +114,16 @@ def test_what_spreads_is_one_alarm_and_a_new_onset_elsewhere_another(monkeypatch
     rows = np.zeros((400, 12))
     rows[100, 0] = 2.0  # an alarm of a that began two rows before
     rows[110, 1] = 3.0  # spreads to b
-    rows[125, 1] = 40.0  # b goes on, 40 % 17 = 6 rows old
+    rows[125, [1, 4, 10]] = 40.0, 21.0, 19.0  # b goes on, 40 % 17 = 6 rows old; the last departs less than half as far
     rows[140, 2] = 16.0  # an alarm of c that began 16 rows before, when a had just alarmed: it belongs to it
     rows[150, 2] = 1.0  # c again
-    rows[175, 4] = 2.0  # a new onset on another metric of b, though c has only just alarmed
+    rows[153, 4] = 1.0  # anew, on one of b's metrics
+    rows[155, 10] = 1.0  # a new onset on another metric of b, though the others have only just alarmed
     rows[250, 2] = 2.0  # long after
     info = system(refractory=30).step(rows)
-    assert rows_of(info) == [100, 175, 250]
+    assert rows_of(info) == [100, 155, 250]
     assert [NAMES[k] for k in info.entity[rows_of(info)]] == ["a", "b", "c"]
-    assert np.flatnonzero(info.fused).tolist() == [110, 125, 140, 150]
+    assert np.flatnonzero(info.fused).tolist() == [110, 125, 140, 150, 153]
 
 
 def test_real_alarms_are_fused_too() -> None:
