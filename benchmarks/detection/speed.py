@@ -16,7 +16,7 @@ __all__ = ["Cost", "costs"]
 Floats = NDArray[np.float64]
 
 WIDTHS = (38, 200, 1000)
-ALL_WIDTHS = (10, 38, 100, 200, 500, 1000, 2000)
+BETWEEN = (10, 100, 500, 2000)  # widths at which ours alone is measured
 LENGTHS = (1, 10, 100, 1000, 10_000)  # rows of a block, at 38 metrics
 BLOCK = 2000  # rows
 BASE = 600
@@ -34,20 +34,25 @@ class Cost(NamedTuple):
 
 
 def costs(quick: bool) -> Iterator[Cost]:
-    """Yield rows per second and the two ratios at each width, then cost against d and against T."""
+    """Yield rows per second and the two ratios at some widths, then what a row costs by width and by length of a block.
+
+    `benchmarks.drawing` draws them: ``row_us@d=...`` and ``row_us@d=38,T=...``.
+    """
     for d in WIDTHS[:2] if quick else WIDTHS:
-        ours, bytes_only, released = dense(d, BLOCK), touched(d, BLOCK), _released(d, quick)
-        yield Cost("headwater/joint", f"rows_per_s@d={d}", 1.0 / ours, "rows/s")
-        yield Cost("headwater", f"rows_per_s@d={d}", 1.0 / both(d, BLOCK), "rows/s")
-        yield Cost("mssa-released", f"rows_per_s@d={d}", 1.0 / released, "rows/s")
-        yield Cost("same bytes", f"rows_per_s@d={d}", 1.0 / bytes_only, "rows/s")
+        ours, loop, released = dense(d, BLOCK), touched(d, BLOCK), _released(d, quick)
+        spent = {"headwater/joint": ours, "headwater": both(d, BLOCK), "mssa-released": released, "same bytes": loop}
+        for method, seconds in spent.items():
+            yield Cost(method, f"rows_per_s@d={d}", 1.0 / seconds, "rows/s")
+            yield Cost(method, f"row_us@d={d}", 1e6 * seconds, "us")
         yield Cost("headwater/joint", f"times_mssa_released@d={d}", released / ours, "x")
-        yield Cost("headwater/joint", f"share_of_same_bytes@d={d}", bytes_only / ours, "")
+        yield Cost("headwater/joint", f"share_of_same_bytes@d={d}", loop / ours, "")
     if not quick:
-        for d in ALL_WIDTHS:
-            yield Cost("headwater/joint", f"us_per_row@d={d},T={BLOCK}", 1e6 * dense(d, BLOCK), "us")
+        for d in BETWEEN:
+            yield Cost("headwater/joint", f"row_us@d={d}", 1e6 * dense(d, BLOCK), "us")
+            yield Cost("headwater", f"row_us@d={d}", 1e6 * both(d, BLOCK), "us")
         for T in LENGTHS:
-            yield Cost("headwater/joint", f"us_per_row@d=38,T={T}", 1e6 * dense(38, T), "us")
+            yield Cost("headwater/joint", f"row_us@d=38,T={T}", 1e6 * dense(38, T), "us")
+            yield Cost("headwater", f"row_us@d=38,T={T}", 1e6 * both(38, T), "us")
 
 
 def dense(d: int, T: int) -> float:
