@@ -74,6 +74,8 @@ def rows(name: str, data: Path | None, quick: bool, progress: Callable[[str], No
     """
     found = read(name, data)[: 1 if quick else None]
     for method, alarms in METHODS.items():
+        if method == "headwater/mssa-frobenius" and found[0].rows.shape[1] == 1:
+            continue  # of one metric both forms are the same
         progress(f"{name}: {method}")
         scores = [best_f1(alarms, series) for series in found]
         yield _row(name, method, "f1", float(np.mean(scores)), "")
