@@ -209,9 +209,13 @@ class Coral(Informed, base.Estimator):
         """Residuals of rows lags.. of ``X[lags + T, d]`` under the two models; the first rows are their context."""
         return residuals(self._standardised(X), self._state.own_model, self._state.invariant, self.lags)
 
-    def account(self, X: Block) -> Account:
-        """Account by the invariant graph for rows lags.. of ``X[lags + T, d]``; the first rows are their context."""
-        return account(self._standardised(X), self._state.own_model, self._state.invariant, self.lags)
+    def account(self, X: Block, level: Block | None = None) -> Account:
+        """Account by the invariant graph for rows lags.. of ``X[lags + T, d]``; the first rows are their context.
+
+        `level` (``float64[d]``) is where each metric stood before them; else the context has to tell.
+        """
+        s, known = self._state, None if level is None else self._standardised(level[None])[0]
+        return account(self._standardised(X), s.own_model, s.invariant, self.lags, known)
 
     def snapshot(self) -> Snapshot:
         """Copy all that has been learned."""

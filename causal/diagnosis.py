@@ -213,7 +213,7 @@ class Diagnosis:
     def _explain(self, window: Floats, abnormal: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Explained:
         """Lower what was abnormal by what the invariant graph, which never saw the incident, explains of it."""
         rows = np.vstack([self._tail[-coral.lags :], window])[:, suspects]
-        known = explain_away(abnormal[suspects], coral.account(rows))
+        known = explain_away(abnormal[suspects], coral.account(rows, self._model.level[suspects]))
         lowered = abnormal.copy()
         lowered[suspects] += self.recipe.explain * (known.suspicion - abnormal[suspects])
         found = Explained(lowered, np.zeros_like(abnormal), np.full(len(abnormal), -1))

@@ -42,7 +42,7 @@ def residuals(Z: Floats, own: Svar, full: Svar, p: int) -> Residuals:
     return Residuals(left[0], left[1], own.scale.copy(), full.scale.copy())
 
 
-def account(Z: Floats, own: Svar, full: Svar, p: int) -> Account:
+def account(Z: Floats, own: Svar, full: Svar, p: int, level: Floats | None = None) -> Account:
     """Account for rows p.. of standardised rows ``Z[p + T, d]``; the first p are their context.
 
     With ``w_t = 1 / (1 + t / 10)``, y = z - level, and r the `respond` of the model to y::
@@ -51,12 +51,15 @@ def account(Z: Floats, own: Svar, full: Svar, p: int) -> Account:
         shares_ij  ~  max(0, sum_t w_t^2 e_own,j  sum_l theta_jli y_{t-l, i})        i != j
 
     c lets an effect outgrow what was learned in quiet times, where all deviations were small.
-    `level` is a running mean that starts at the historic one and stands still from the first of the T rows on.
+    `level` (``float64[d]``) is where each metric stood before the T rows; NaN is the historic mean. Without it, it is a
+    running mean of the context that starts at the historic one, which takes an old offset for a new deviation.
     """
     weight = (1.0 / (1.0 + np.arange(len(Z) - p) / EARLY))[:, None]
-    level = np.zeros(Z.shape[1])
-    for row in Z[:p]:
-        level += LEVEL * np.where(np.isnan(row), 0.0, row - level)
+    if level is None:
+        level = np.zeros(Z.shape[1])
+        for row in Z[:p]:
+            level += LEVEL * np.where(np.isnan(row), 0.0, row - level)
+    level = np.nan_to_num(level)
     Y = Z - level
     e = residuals(Z, own, full, p)
     parts = contributions(Z, weight**2 * e.own, level, full, p)
