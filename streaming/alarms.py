@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.detectors.trigger_info import TriggerInfo
+from headwater.detectors.entities import EntityInfo
 
 from .records import Series, Triggered
 from .verdicts import shares
@@ -17,19 +17,19 @@ CHANNELS: dict[int, Literal["joint", "metric", "frozen"]] = {JOINT: "joint", 2: 
 SHARE = 0.5  # of the largest departure: so far a metric must have gone to belong to an alarm of many
 
 
-def over(info: TriggerInfo, row: int) -> NDArray[np.bool_]:
+def over(info: EntityInfo, row: int) -> NDArray[np.bool_]:
     """Columns ``bool[d]`` whose score is over its threshold in a row."""
     return np.asarray(info.scores[row] >= 1.0)
 
 
-def alarmed(info: TriggerInfo, row: int, before: NDArray[np.bool_]) -> list[int]:
+def alarmed(info: EntityInfo, row: int, before: NDArray[np.bool_]) -> list[int]:
     """Columns that an alarm is about: what has crossed its threshold in this row, or departed most from its level.
 
     `before` are the columns that were over their threshold in the row before; what is over since then is old news.
 
     Examples
     --------
-    >>> info = TriggerInfo(*[np.zeros(1)] * 8)._replace(
+    >>> info = EntityInfo(*[np.zeros(1)] * 10)._replace(
     ...     scores=np.array([[1.2, 3.0, 0.1]]), alarm=np.array([2]), contributions=np.array([[4.0, 90.0, 0.5]])
     ... )
     >>> alarmed(info, 0, np.array([False, True, False]))
@@ -46,10 +46,9 @@ def alarmed(info: TriggerInfo, row: int, before: NDArray[np.bool_]) -> list[int]
 
 
 def written(
-    info: TriggerInfo, row: int, about: list[int], series: tuple[Series, ...], *, time: float, onset: float
+    info: EntityInfo, row: int, series: tuple[Series, ...], *, time: float, onset: float, entity: str
 ) -> Triggered:
     """Write an alarm down, without a place among the events of its row and without an incident."""
-    first = max(about, key=lambda j: float(np.nan_to_num(info.contributions[row, j])), default=-1)
     return Triggered(
         system=series[0].system,
         time=time,
@@ -58,7 +57,7 @@ def written(
         channel=CHANNELS[int(info.alarm[row])],
         score=float(info.strength[row]),
         metrics=shares(info.contributions[row], tuple(one.name for one in series)),
-        entity=series[first].entity if about else "",
+        entity=entity,
     )
 
 

@@ -63,6 +63,8 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         window=detector.window,
         rank=detector.rank,
         false_alarms_per_day=detector.false_alarms_per_day,
+        refractory_rows=detector.refractory,
+        entities=tuple(detector.entities.items()),
         lags=causal.lags,
         candidates=causal.candidates,
         penalty=causal.penalty,

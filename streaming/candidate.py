@@ -36,6 +36,8 @@ class Candidate:
         Rows in a row on which a KPI has been unwell, those on which it suffered counted `SEVERE` times.
     alarmed
         Columns that its alarms are about.
+    entity
+        Whose detector raised the first of them.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Candidate:
         ailing: int = 0,
         held: int = 0,
         alarmed: Iterable[int] = (),
+        entity: str = "",
     ) -> None:
         self.back = back
         self.left = left
         self.ailing = ailing
         self.held = held
         self.alarmed = set(alarmed)
+        self.entity = entity
         self.history = history
         self.restarts = restarts
         self.sign = sign
@@ -81,7 +85,7 @@ class Candidate:
         """Copy the candidate."""
         fields = ("back", "left", "ailing", "held", "history", "restarts", "sign")
         copied = {name: np.copy(v) if isinstance(v := getattr(self, name), np.ndarray) else v for name in fields}
-        return copied | {"alarmed": np.array(sorted(self.alarmed), np.int64)}
+        return copied | {"alarmed": np.array(sorted(self.alarmed), np.int64), "entity": self.entity}
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot) -> "Candidate":
@@ -95,4 +99,5 @@ class Candidate:
             restarts=np.asarray(snapshot["restarts"]),
             sign=np.asarray(snapshot["sign"]),
             alarmed=np.asarray(snapshot["alarmed"]).tolist(),
+            entity=str(snapshot["entity"]),
         )

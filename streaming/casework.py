@@ -1,7 +1,7 @@
 """What happens once a change is an incident: open, rank batch by batch, close. Pure."""
 
 from collections.abc import Collection, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,11 +21,20 @@ from .pipeline_config import PipelineConfig
 from .records import Changed, Incident, Ranked, Series, Triggered
 from .verdicts import judged, ranked, settled
 
-__all__ = ["Casework"]
+__all__ = ["Casework", "Onset"]
 
 SPREAD = 10  # rows after its opening in which every new onset belongs to an incident, at least
 CLOSED = 100  # incidents that are over and can still be told a verdict
 News: TypeAlias = Triggered | Ranked | Changed
+
+
+class Onset(NamedTuple):
+    """What is known of a change that becomes an incident."""
+
+    back: int  # rows since it began
+    later: int = 0  # rows since a second, later start; 0: none
+    alarmed: tuple[int, ...] = ()  # columns that its alarms are about
+    entity: str = ""  # whose detector raised the first of them
 
 
 class Casework:
@@ -79,15 +88,13 @@ class Casework:
         """Rows between the opening of the newest incident and an onset `back` rows ago; 0 while none is open."""
         return max(1, self.cases[-1].rows - back - EARLY) if self.cases else 0
 
-    def open(
-        self, ring: Ring, back: int, time: float, *, later: int = 0, alarmed: Collection[int] = ()
-    ) -> Iterator[News]:
-        """Open an incident whose onset lies `back` rows before the ring's newest row, with a first ranking."""
-        where = cut(ring, back, self.config.step, later=later)
+    def open(self, ring: Ring, begun: Onset, time: float) -> Iterator[News]:
+        """Open an incident that began in the newest rows of the ring, with a first ranking."""
+        where = cut(ring, begun.back, self.config.step, later=begun.later)
         linked = self.cases[-1] if self.cases else None
-        held = self._held(ring.width, alarmed)
+        held = self._held(ring.width, begun.alarmed)
         columns = self._chosen(ring, where)
-        past = look_back(ring, where, columns, settled=self.settled(back), held=held)
+        past = look_back(ring, where, columns, settled=self.settled(begun.back), held=held)
         for case in self.cases:
             case.cut_short()
         if not linked:
@@ -98,14 +105,15 @@ class Casework:
             id=f"INC-{self.incidents}",
             state="open",
             rca="collecting",
-            onset=float(ring.times()[-1 - min(back, len(past.window) - 1)]),
+            onset=float(ring.times()[-1 - min(begun.back, len(past.window) - 1)]),
             opened=time,
             updated=time,
             kpi=", ".join(self.columns.names[j] for j in self.kpi),
             linked=linked.incident.id if linked else "",
+            entity=begun.entity,
             topology=self.graphs.topology,
         )
-        case = self._case(incident, past, columns, held[columns], alarmed)
+        case = self._case(incident, past, columns, held[columns], begun.alarmed)
         self.cases.append(case)
         yield self._changed("opened", incident, time)
         yield from self._rank(case, case.rank(), time)

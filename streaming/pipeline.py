@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.causal.evidence import median
-from headwater.detectors.trigger import TriggerInfo, TriggerPoint
+from headwater.detectors.entities import EntityInfo, EntityTriggers
 from headwater.online import Ring
 
 from .alarms import alarmed, over, written
 from .candidate import Candidate
 from .case import Case
-from .casework import Casework
+from .casework import Casework, Onset
 from .commands import obey
 from .errors import BrokenInvariant
 from .incidents import LIVE
@@ -39,6 +39,19 @@ CONTEXT = 60  # rows before the window that are kept as evidence
 E = TypeVar("E", bound=Triggered | Ranked | Changed)
 
 
+def detectors(config: PipelineConfig) -> EntityTriggers:
+    """The detectors of a system: one for each entity, with one budget of false alarms."""
+    settings = {
+        "base": config.base_rows,
+        "window": config.window,
+        "rank": config.rank,
+        "false_alarms_per_day": config.false_alarms_per_day,
+        "interval": config.step,
+        "relearn": config.max_rows,
+    }
+    return EntityTriggers(trigger=settings, refractory=config.refractory_rows)
+
+
 class Pipeline:
     """Watch one system.
 
@@ -52,14 +65,7 @@ class Pipeline:
         self.config = config
         self.series: tuple[Series, ...] = ()
         self.ring = Ring(capacity=config.history_rows)
-        self.trigger = TriggerPoint(
-            base=config.base_rows,
-            window=config.window,
-            rank=config.rank,
-            false_alarms_per_day=config.false_alarms_per_day,
-            interval=config.step,
-            relearn=config.max_rows,
-        )
+        self.trigger = detectors(config)
         self.work = Casework(config)
         self.candidate: Candidate | None = None
         self.over = np.zeros(0, np.bool_)  # columns whose score was over its threshold in the newest row
@@ -93,6 +99,7 @@ class Pipeline:
         """Know these columns from now on; columns are only ever appended."""
         if len(series) != len(self.series):
             self.series = series
+            self.trigger.adopt([self.config.entity_of(one) for one in series])
             self.work.adopt(series)
 
     def step(self, frame: Frame) -> list[Event]:
@@ -155,7 +162,7 @@ class Pipeline:
         if not self.work.cases:
             self.work.graphs.learn(X[learned:])
 
-    def _calm_rows(self, info: TriggerInfo, k: int) -> int:
+    def _calm_rows(self, info: EntityInfo, k: int) -> int:
         """How many rows from k on are quiet for certain, so that they can be taken in one go."""
         if self.work.cases or self.candidate or self.learning[0] < self.learning[1]:
             return 0
@@ -168,7 +175,7 @@ class Pipeline:
         self.calm += len(times)
         self.time, self.n = float(times[-1]), 0
 
-    def _based(self, info: TriggerInfo, k: int) -> bool:
+    def _based(self, info: EntityInfo, k: int) -> bool:
         """Note how far the learning is; whether the base has become complete with this row."""
         before, base = self.learning[0], self.config.base_rows
         self.learning = (round(float(info.learning[k]) * base), base)
@@ -177,31 +184,33 @@ class Pipeline:
     def _quiet_rows(self) -> NDArray[np.float64]:
         return self.ring.values()[self.ring.quiet()].astype(np.float64)
 
-    def _alarm(self, info: TriggerInfo, k: int) -> Triggered:
+    def _alarm(self, info: EntityInfo, k: int) -> Triggered:
         """Give the alarm to the incident that it belongs to, or make or renew the candidate; write down the trigger."""
         about, back = alarmed(info, k, self.over), self._back(info, k)
         onset = float(self.ring.times()[-1 - back])
-        triggered = written(info, k, about, self.series, time=self.time, onset=onset)
+        entity = self.trigger.entities[int(info.entity[k])]
+        triggered = written(info, k, self.series, time=self.time, onset=onset, entity=entity)
         if case := self.work.concerned(about, back):
             return msgspec.structs.replace(triggered, incident=self.work.extend(case, about))
         stale = self.candidate and self.candidate.back > FARTHEST and not self.candidate.ailing
         if self.candidate is None or stale:
-            self.candidate = self._candidate(back)
+            self.candidate = self._candidate(back, triggered.entity)
         self.candidate.left = self.config.patience_rows
         self.candidate.alarmed.update(about)
         reason = "no KPI suffers so far" if self.gated else ""
         return msgspec.structs.replace(triggered, reason=reason)
 
-    def _candidate(self, back: int) -> Candidate:
+    def _candidate(self, back: int, entity: str) -> Candidate:
         """A change on trial. While an incident is open a KPI must get worse than it has become."""
         settled = self.work.settled(back)
         past = look_back(self.ring, cut(self.ring, back, self.config.step), self.work.kpi, settled=settled)
         history = past.history.astype(np.float64)
         if settled:
             history += np.nan_to_num(past.anchor - median(history))
-        return Candidate(back=back, history=history, restarts=past.restarts, sign=self.work.kpi_sign)
+        sign = self.work.kpi_sign
+        return Candidate(back=back, history=history, restarts=past.restarts, sign=sign, entity=entity)
 
-    def _back(self, info: TriggerInfo, k: int) -> int:
+    def _back(self, info: EntityInfo, k: int) -> int:
         """Rows since the onset of an alarm, which cannot lie before the last incident began, or was over."""
         free = min((case.rows for case in self.work.cases), default=self.calm)
         return min(int(info.onset[k]), free, FARTHEST, len(self.ring) - 1)
@@ -228,7 +237,8 @@ class Pipeline:
             return
         later = self.config.lead_rows + candidate.ailing
         growing = [case for case in self.work.cases if case.growing]
-        events = list(self.work.open(self.ring, candidate.back, self.time, later=later, alarmed=candidate.alarmed))
+        begun = Onset(candidate.back, later, tuple(sorted(candidate.alarmed)), candidate.entity)
+        events = list(self.work.open(self.ring, begun, self.time))
         opened = self.work.cases[-1]
         self.ring.mark(len(opened.window), quiet=False)
         for case in [*growing, opened]:

@@ -25,6 +25,8 @@ class PipelineConfig(msgspec.Struct, frozen=True):
     window: int = 10
     rank: int | None = None
     false_alarms_per_day: float = 1.0
+    refractory_rows: int = 30  # in which alarms on the same metrics, or of the same time, are one
+    entities: tuple[tuple[str, str], ...] = ()  # pattern on entity|metric, what its detector is called
     lags: int = 3
     candidates: int = 30
     penalty: float = 0.01
@@ -42,6 +44,10 @@ class PipelineConfig(msgspec.Struct, frozen=True):
     max_open: int = 4  # incidents at once; further changes extend the newest
     topology: Literal["soft", "hard"] = "soft"  # whether other edges than those of the call graph may be learned
     on_kpi: bool = False  # open only when a KPI suffers
+
+    def entity_of(self, series: Series) -> str:
+        """Whose detector watches a column: the first matching pattern says so, else it is that of its entity."""
+        return next((name for pattern, name in self.entities if fnmatchcase(series.name, pattern)), series.entity)
 
     def kpi_columns(self, series: tuple[Series, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Columns of the KPIs, and +1, -1 or 0 for the direction that is bad; the first matching pattern counts."""

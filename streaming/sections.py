@@ -181,7 +181,11 @@ class DetectorSection(Section):
     base_rows: int = key(240, "at least so many rows of it", ge=30)
     window: int = key(10, "rows in one trajectory window of the subspace model", ge=2)
     rank: int | None = key(None, "dimensions of the signal subspace; none: chosen from the data", ge=1, examples=[3])
-    false_alarms_per_day: float = key(1.0, "triggers accepted in quiet time", gt=0)
+    false_alarms_per_day: float = key(1.0, "alarms accepted in quiet time, of all detectors of a system together", gt=0)
+    entities: dict[str, str] = key(
+        {}, "pattern on entity|metric = 'name', for metrics that share a detector; else each entity has its own"
+    )
+    refractory: int = key(30, "rows in which alarms on the same metrics, or of the same time, are one", ge=0)
 
 
 class CausalSection(Section):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.detectors.trigger import TriggerInfo
+from headwater.detectors.entities import EntityInfo
 
 from .records import Tick
 
@@ -25,7 +25,7 @@ class Ticks:
         What the trigger said of them.
     """
 
-    def __init__(self, system: str, times: NDArray[np.float64], X: NDArray[np.float64], info: TriggerInfo) -> None:
+    def __init__(self, system: str, times: NDArray[np.float64], X: NDArray[np.float64], info: EntityInfo) -> None:
         self.system = system
         self._times = times.tolist()
         self._values = X.astype(np.float32)

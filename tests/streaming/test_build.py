@@ -93,3 +93,10 @@ def test_every_default_is_the_same_in_rows_of_a_second():
     """A pipeline made by hand and one made of the default settings are the same pipeline."""
     built = msgspec.structs.asdict(pipeline_config(settings(), 1.0))
     assert built == msgspec.structs.asdict(PipelineConfig(system="default"))
+
+
+def test_metrics_share_a_detector_as_the_settings_say_and_else_by_entity():
+    config = pipeline_config(settings(detector={"entities": {"cart-*|*": "cart", "*|gc": "gc"}, "refractory": 7}), 1.0)
+    assert config.refractory_rows == 7
+    series = [Series("shop", *name.split("|")) for name in ("cart-1|cpu", "cart-2|gc", "db|gc", "db|cpu")]
+    assert [config.entity_of(one) for one in series] == ["cart", "cart", "gc", "db"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headwater.online import Ring
-from headwater.streaming.casework import SPREAD, Casework
+from headwater.streaming.casework import SPREAD, Casework, Onset
 from headwater.streaming.errors import CommandRefused
 from headwater.streaming.graphs import GRAPH_COLUMNS
 from headwater.streaming.records import Changed, Ranked, Series
@@ -29,7 +29,7 @@ def opened(X=None, **changed):
     X = rows()[:94] if X is None else X
     one = casework(**changed)
     one.graphs.learn(X)
-    events = list(one.open(ring(X), 3, time=930.0, alarmed=[5]))
+    events = list(one.open(ring(X), Onset(3, alarmed=(5,)), 930.0))
     return one, events
 
 
@@ -46,7 +46,7 @@ def test_opening_says_so_and_ranks_at_once():
 def test_numbers_of_incidents_go_up():
     one, _ = opened()
     one.close(one.cases[0], "resolve", 940.0)
-    list(one.open(ring(rows()[:94]), 3, 950.0))
+    list(one.open(ring(rows()[:94]), Onset(3), 950.0))
     assert one.cases[0].incident.id == "INC-2"
 
 
@@ -92,7 +92,7 @@ def test_the_graph_forgets_the_rows_since_the_onset():
     quiet.learn(X[:-8])
     quiet.begin(0)
     one.graphs.learn(X)
-    list(one.open(ring(X), 5, 960.0))
+    list(one.open(ring(X), Onset(5), 960.0))
     assert len(one.cases[0].window) == 8
     np.testing.assert_array_equal(one.graphs.coral._quiet.covariances(), quiet.coral._quiet.covariances())
     careless = casework().graphs  # the sabotaged twin: nothing is discarded
@@ -108,7 +108,7 @@ def test_with_very_many_columns_the_case_looks_at_the_suspects_and_the_kpis():
     one = casework(names, candidates=3, kpi=(("h7|cpu", "up"),))
     one.graphs.learn(wide)
     assert one.graphs.coral._state.held.shape[1] == 0  # it costs nothing while all is quiet
-    list(one.open(ring(wide), 3, 930.0))
+    list(one.open(ring(wide), Onset(3), 930.0))
     case = one.cases[0]
     chosen = case.columns.tolist()
     assert len(chosen) < len(names)
@@ -119,7 +119,7 @@ def test_with_very_many_columns_the_case_looks_at_the_suspects_and_the_kpis():
     list(one.follow(case, np.append(rows()[94], rng.normal(size=GRAPH_COLUMNS)).astype(np.float32), 940.0))
     one.close(case, "resolve", 940.0)
     one.graphs.learn(wide)
-    list(one.open(ring(wide), 3, 950.0))
+    list(one.open(ring(wide), Onset(3), 950.0))
 
 
 def test_an_incident_is_taken_up_with_another_graph():
@@ -165,7 +165,7 @@ def two_at_once(**changed):
     one = casework(kpi=(), **changed)
     one.graphs.learn(X[:94])
     history = ring(X[:94])
-    list(one.open(history, 3, time=930.0, alarmed=[5]))
+    list(one.open(history, Onset(3, alarmed=(5,)), 930.0))
     for t in range(94, 117):
         history.push(10.0 * t, X[t], quiet=False)
         list(one.follow(one.cases[0], X[t].astype(np.float32), 10.0 * t))
@@ -185,7 +185,7 @@ def test_an_alarm_on_the_same_metrics_or_of_the_same_time_belongs_to_the_open_in
 def test_a_linked_incident_names_the_other_and_ranks_what_is_its_own():
     one, history, _ = two_at_once()
     first = one.cases[0].incident
-    events = list(one.open(history, 2, time=1160.0, alarmed=[FRONT_CPU]))
+    events = list(one.open(history, Onset(2, alarmed=(FRONT_CPU,)), 1160.0))
     second = one.cases[1].incident
     assert [event.incident.id for event in events if isinstance(event, Changed)] == ["INC-2"] * 2
     assert (first.linked, second.linked) == ("", "INC-1")
@@ -200,7 +200,7 @@ def test_without_holding_what_has_moved_already_the_first_fault_is_ranked_again(
     def changed_in_the_second():
         one, history, X = two_at_once()
         X[116:, 5] += 3.0
-        list(one.open(history, 2, time=1160.0, alarmed=[FRONT_CPU]))
+        list(one.open(history, Onset(2, alarmed=(FRONT_CPU,)), 1160.0))
         for row in X[117:137].astype(np.float32):
             list(one.follow(one.cases[1], row, 1170.0))
         return one.cases[1].incident.changed
@@ -212,7 +212,7 @@ def test_without_holding_what_has_moved_already_the_first_fault_is_ranked_again(
 
 def test_there_are_only_so_many_at_once():
     one, history, _ = two_at_once(max_open=2)
-    list(one.open(history, 2, time=1160.0, alarmed=[FRONT_CPU]))
+    list(one.open(history, Onset(2, alarmed=(FRONT_CPU,)), 1160.0))
     one.cases[1].rows = 50
     assert one.concerned([CART_CPU], 0) is one.cases[1]
     assert two_at_once(max_open=1)[0].concerned([FRONT_CPU], 3).incident.id == "INC-1"
@@ -220,7 +220,7 @@ def test_there_are_only_so_many_at_once():
 
 def test_the_graph_learns_again_when_the_last_one_is_over():
     one, history, X = two_at_once()
-    list(one.open(history, 2, time=1160.0, alarmed=[FRONT_CPU]))
+    list(one.open(history, Onset(2, alarmed=(FRONT_CPU,)), 1160.0))
     for case in list(one.cases):
         with pytest.raises(RuntimeError):
             one.graphs.learn(X[:4])
@@ -230,7 +230,7 @@ def test_the_graph_learns_again_when_the_last_one_is_over():
 
 def test_each_has_a_dependent_part_of_its_own():
     one, history, X = two_at_once()
-    list(one.open(history, 2, time=1160.0, alarmed=[FRONT_CPU]))
+    list(one.open(history, Onset(2, alarmed=(FRONT_CPU,)), 1160.0))
     first, second = (case.coral for case in one.cases)
     assert first is not second is not one.graphs.coral
     before = first.snapshot()
@@ -262,7 +262,7 @@ def test_only_so_many_that_are_over_are_remembered(monkeypatch):
     one, _ = opened()
     for _ in range(3):
         one.close(one.cases[0], "resolve", 940.0)
-        list(one.open(ring(rows()[:94]), 3, 950.0))
+        list(one.open(ring(rows()[:94]), Onset(3), 950.0))
     assert list(one.closed) == ["INC-2", "INC-3"]
 
 
@@ -281,7 +281,7 @@ def test_what_people_know_of_an_edge_holds_at_once_and_in_the_next_incident():
     assert known not in edges(one)
     one.close(one.cases[0], "resolve", 940.0)
     one.graphs.relearn(rows()[:90])
-    list(one.open(ring(rows()[:94]), 3, 950.0))
+    list(one.open(ring(rows()[:94]), Onset(3), 950.0))
     assert ("cart|cpu", "front|cpu") in edges(one)
     assert known not in edges(one)
 

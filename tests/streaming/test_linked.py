@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from headwater.detectors.trigger_info import TriggerInfo
+from headwater.detectors.entities import EntityInfo
 from headwater.online import decode
 from headwater.streaming.checkpoint import freeze, hashes, thaw
 from headwater.streaming.errors import CommandRefused
@@ -28,16 +28,20 @@ class Scripted:
     """A trigger whose alarms are written beforehand; it counts rows, and that is its state."""
 
     alarms = ALARMS
+    entities = ("front", "cart", "db")
 
     def __init__(self, **_):
         self.rows = 0
+
+    def adopt(self, entities):
+        assert list(dict.fromkeys(entities)) == list(self.entities)
 
     def step(self, X):
         T, d = X.shape
         at = np.arange(self.rows, self.rows + T)
         self.rows += T
         none = np.full((T, d), np.nan)
-        info = TriggerInfo(
+        info = EntityInfo(
             learning=np.minimum(1.0, (at + 1) / 60),
             joint=np.zeros(T),
             scores=np.zeros((T, d)),
@@ -46,6 +50,8 @@ class Scripted:
             strength=np.full(T, np.nan),
             contributions=none,
             score=np.zeros(T),
+            entity=np.full(T, -1),
+            fused=np.zeros(T, np.int64),
         )
         for t in range(T):
             over = [column for row, (column, _) in self.alarms.items() if row <= at[t]]
@@ -54,6 +60,7 @@ class Scripted:
                 column, back = self.alarms[at[t]]
                 info.alarm[t], info.onset[t], info.strength[t], info.contributions[t] = 2, back, 9.0, 0.0
                 info.contributions[t, column] = 5.0
+                info.entity[t] = self.entities.index(SERIES[column].entity)
         return info
 
     def fit(self, X):
@@ -71,7 +78,7 @@ class Scripted:
 
 @pytest.fixture(autouse=True)
 def _script(monkeypatch):
-    monkeypatch.setattr("headwater.streaming.pipeline.TriggerPoint", Scripted)
+    monkeypatch.setattr("headwater.streaming.pipeline.EntityTriggers", Scripted)
 
 
 def recording(*, until=END, worse=0.0):

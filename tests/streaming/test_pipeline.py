@@ -244,3 +244,20 @@ def test_what_is_said_is_said_in_three_words():
     _, events = played(rows())
     assert {type(event) for event in events} == {Tick, Triggered, Ranked, Changed}
     assert {event.system for event in events} == {"shop"}
+
+
+def test_each_entity_has_a_detector_and_the_trigger_says_whose():
+    names = tuple(f"{entity}|m{j}" for entity in ("web", "db") for j in range(4))
+    X = np.random.default_rng(5).normal(size=(130, 8))
+    X[100:, 6] += np.random.default_rng(6).normal(size=30) * 30
+    block = frame(X)
+    series = tuple(Series("shop", *name.split("|")) for name in names)
+    one = Pipeline(config(kpi=(), edges=(), max_rows=500))
+    events = one.step(Frame("shop", block.times, X, block.age, series))
+    assert one.trigger.entities == ("web", "db")
+    assert {trigger.entity for trigger in triggers(events)} == {"db"}
+    assert changes(events)[-1].incident.entity == "db"
+    assert changes(events)[-1].incident.cause == "db|m2"
+    shared = Pipeline(config(kpi=(), edges=(), entities=(("*", "all"),)))
+    shared.step(Frame("shop", block.times, X, block.age, series))
+    assert shared.trigger.entities == ("all",)
