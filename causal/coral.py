@@ -261,17 +261,9 @@ class Coral(Informed, base.Estimator):
 
     def _fit_change(self) -> None:
         """Fit the dependent part, around the invariant one unless two graphs are to be fused."""
-        s, moments = self._state, self._incident
-        s.changes, s.delta, _ = fit_dependent(
-            moments.covariances(),
-            moments.weight,
-            s.invariant,
-            s.dependent,
-            2 * self.candidates,
-            self.penalty,
-            s.standing(self.prior),
-            around=self.fusion == "additive",
-        )
+        s, last, slots, around = self._state, self._state.dependent, 2 * self.candidates, self.fusion == "additive"
+        gamma, n, known = self._incident.covariances(), self._incident.weight, s.standing(self.prior)
+        s.changes, s.delta, _ = fit_dependent(gamma, n, s.invariant, last, slots, self.penalty, known, around=around)
 
     def _refit(self) -> None:
         self._fit()  # the moments of quiet times are what they were

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from river import compose, preprocessing
 from river.checks import yield_checks
 
 from headwater.causal.coral import Coral
@@ -237,6 +238,34 @@ def test_rows_as_dicts_are_rows() -> None:
     assert dicts.columns == (*names, "new|errors")
     newest = dicts._state.held[dicts._state.filled - 1]
     np.testing.assert_array_equal(newest, [np.nan, np.nan, 5.0, np.nan, np.nan, np.nan, 1.0])
+
+
+def test_an_offset_that_stood_before_the_incident_is_no_deviation_in_it() -> None:
+    X = rows(16)
+    coral = learned(X)
+    coral.begin(0)
+    offset = 6 * X.std(axis=0)
+    window = rows(17, T=53) + offset
+    by_mean, by_level = coral.account(window), coral.account(window, X.mean(axis=0) + offset)
+    without = coral.account(window - offset, X.mean(axis=0)).explained
+    np.testing.assert_allclose(by_level.explained, without, atol=1e-9)
+    assert by_mean.explained.max() > without.max() + 0.2, "an old offset of all looks as if one drove the other"
+    unknown = coral.account(window, np.full(D, np.nan))
+    assert np.isfinite(unknown.explained).all()
+
+
+def test_it_stands_at_the_end_of_a_river_pipeline_behind_a_scaler() -> None:
+    X = rows(18, T=400)
+    pipeline = compose.Pipeline(preprocessing.StandardScaler(), Coral(hold_back=0))
+    for row in X * [1e-3, 1, 1e4, 1, 1, 1]:
+        pipeline.learn_one({f"m{j}": value for j, value in enumerate(row.tolist())})
+    behind, alone = pipeline["Coral"], learned(X, hold_back=0)
+    for coral in (behind, alone):
+        coral.begin(0)
+    assert behind.columns == tuple(f"m{j}" for j in range(D))
+    found, expected = behind.weights().W, alone.weights().W
+    assert expected.max() > 0.2
+    np.testing.assert_allclose(found[expected > 0.2], expected[expected > 0.2], atol=0.15)
 
 
 def test_it_is_a_river_citizen() -> None:
