@@ -36,7 +36,7 @@ ASKED = (*mssa_series.SETS, "generated")  # only by name: mssa's own series lie 
 SETS = (*RECORDED, *INJECTED, "generated", *mssa_series.SETS, AGREEMENT, "speed")
 PEERS = tuple(KNOWN)
 WORKERS = 2  # processes
-QUICK = 1500  # rows of warm-up and of test
+QUICK, QUICK_FEW = 1500, 500  # rows of warm-up and of test, in the quick form
 OUTSIDE = {  # beginnings of names that have no say there
     "tep": ("headwater/", "mssa-released", "random", "blind"),  # thresholds of scores are all that it is about
     "injected": ("kswin",),  # an hour of it for three sets
@@ -62,7 +62,7 @@ def rows(
     peers: tuple[str, ...] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of each set and method; without `data` only what is generated."""
-    chosen = [name for name in SETS if name in (sets or _without_asking(data))]
+    chosen = [name for name in SETS if name in (sets or _without_asking(data, quick))]
     missing = [name for name in chosen if name in (*RECORDED, *INJECTED)] if data is None else []
     if missing:
         raise InputError(f"{missing[0]}: its recordings are not here", "no --data was given", "name their folder")
@@ -97,10 +97,10 @@ def work(task: Task) -> list[tuple[str, evaluate.Number]]:
         return [(task.group, number) for number in judge(method, streams)]
 
 
-def _without_asking(data: Path | None) -> list[str]:
+def _without_asking(data: Path | None, quick: bool) -> list[str]:
     if data is None:
         return ["generated", "speed"]
-    return [name for name in SETS if name not in ASKED]
+    return [name for name in SETS if name not in ASKED and not (quick and name == AGREEMENT)]
 
 
 def _tasks(chosen: Sequence[str], data: Path | None, quick: bool, peers: tuple[str, ...] | None) -> Iterator[Task]:
@@ -128,7 +128,7 @@ def _done(tasks: Sequence[Task], quick: bool) -> Iterator[list[tuple[str, evalua
 def _streams(group: str, task: Task) -> list[Stream]:
     found = _read(group, task.data, 1 if task.quick else None)
     if task.quick:
-        return [cut(stream, QUICK, QUICK) for stream in found]
+        return [cut(stream, *(2 * [QUICK_FEW if task.few else QUICK])) for stream in found]
     return evaluate.few(found) if task.few else found
 
 

@@ -30,6 +30,8 @@ def sweep(scores: Sequence[Floats], judge: Callable[[int, NDArray[np.int64]], Co
         Counts the alarms of a stream, by its number.
     """
     pooled = np.sort(np.concatenate([score[np.isfinite(score)] for score in scores]))
+    if not len(pooled):
+        return []
     shares = np.geomspace(MOST, 1.0 / len(pooled), THRESHOLDS)
     levels = np.unique(pooled[np.minimum((len(pooled) * (1.0 - shares)).astype(np.int64), len(pooled) - 1)])
     return [
