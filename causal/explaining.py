@@ -22,6 +22,9 @@ ABNORMAL = 2.0  # and these must be abnormal, by this number
 HALF = 0.5  # or by half of the metric's own
 BELOW = 0.95  # an effect stands so far below its causes, however loud it is
 HOPS = 4  # of a chain of effects
+SLACK = 4  # where a metric takes n rows to rise, noise decides within a quarter of them which moved first;
+EXACTLY = 0.75  # there so large a share must be the response just as it was learned,
+ALIKE = 0.05  # and not clearly less than of the cause
 
 
 class Explained(NamedTuple):
@@ -36,8 +39,9 @@ def explain_away(abnormal: Floats, account: Account) -> Explained:
     """Lower what was abnormal by what the graph explains.
 
     With an open gate ``F_j = min(S_j sqrt(1 - explained_j), .95 sum_i share_ij F_i)``, where i are the causes that had
-    moved in an earlier row than j; else ``F_j = S_j``. The second term matters where effects outgrow their causes: a
-    residual of such an effect is as loud as ever, but it is no start.
+    clearly moved in an earlier row than j (or, where j rises slowly, at about the same time, and j follows what was
+    learned no worse than i does); else ``F_j = S_j``. The second term matters where effects outgrow their causes:
+    what is left of such an effect is as loud as ever, but it is no start.
 
     Parameters
     ----------
@@ -46,7 +50,11 @@ def explain_away(abnormal: Floats, account: Account) -> Explained:
     account
         Of the same metrics.
     """
-    shares = account.shares * (account.moved[:, None] < account.moved[None, :])
+    moved, exactly = account.moved, account.exactly
+    slack = account.rise // SLACK
+    first = moved[:, None] < moved - slack
+    level = (moved[:, None] < moved + slack) & (exactly > np.maximum(EXACTLY, exactly[:, None] - ALIKE))
+    shares = account.shares * (first | level)
     earlier = shares.sum(axis=0)
     shares = np.divide(shares, earlier, out=shares, where=earlier > 0)
     support = abnormal @ shares

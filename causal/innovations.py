@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 EARLY = 10.0  # rows after which evidence counts half: w_t = 1 / (1 + t / 10)
 LEVEL = 0.1  # rate of the level that deviations are counted from
 OUTGROWN = 3.0  # an effect may be so much larger than the model says
-BEGUN = 0.3  # of its largest deviation: a metric has begun to move
+BEGUN, DONE = 0.3, 0.8  # of its largest deviation: a metric has begun to move, and nearly ended
 CLEAR = 3.0  # and so many of its own-lags residuals
 
 
@@ -30,10 +30,14 @@ class Residuals(NamedTuple):
 class Account(NamedTuple):
     """What the invariant graph accounts for in rows that it has not learned."""
 
-    explained: Floats  # [d], 0..1: energy of the deviation that is a response to other metrics
+    explained: (
+        Floats  # [d], 0..1: energy of the deviation that is a response to other metrics, which may outgrow the model
+    )
+    exactly: Floats  # [d], 0..1: the same of a response just as large as the model says
     shares: Floats  # [d, d], part of the explanation of j that comes from i; columns sum to 1, or 0
     inside: Floats  # [d], 0..1: part of it that comes from deviations in these rows, not in their context
     moved: NDArray[np.int64]  # [d], first row in which the metric had clearly left its level; the number of rows: never
+    rise: NDArray[np.int64]  # [d], rows from there to nearly its largest deviation
 
 
 def residuals(Z: Floats, own: Svar, full: Svar, p: int) -> Residuals:
@@ -48,6 +52,7 @@ def account(Z: Floats, own: Svar, full: Svar, p: int, level: Floats | None = Non
     With ``w_t = 1 / (1 + t / 10)``, y = z - level, and r the `respond` of the model to y::
 
         explained_j = 1 - min over 1 <= c <= 3 of  sum_t w_t^2 (y_j - c r_j)^2 / sum_t w_t^2 y_j^2        at least 0
+        exactly_j   = the same with c = 1
         shares_ij  ~  max(0, sum_t w_t^2 e_own,j  sum_l theta_jli y_{t-l, i})        i != j
 
     c lets an effect outgrow what was learned in quiet times, where all deviations were small.
@@ -67,22 +72,29 @@ def account(Z: Floats, own: Svar, full: Svar, p: int, level: Floats | None = Non
     total = shares.sum(axis=0)
     some = total > 0
     inside = np.divide(np.minimum(late, shares).sum(axis=0), total, out=np.zeros_like(total), where=some)
-    explained = _followed(weight * Y[p:], weight * respond(Y, full, p))
-    return Account(explained, np.divide(shares, total, out=shares, where=some), inside, _moved(Y[p:], own.scale))
+    np.divide(shares, total, out=shares, where=some)
+    y, r = weight * Y[p:], weight * respond(Y, full, p)
+    return Account(_followed(y, r, OUTGROWN), _followed(y, r, 1.0), shares, inside, *_moved(Y[p:], own.scale))
 
 
-def _followed(y: Floats, r: Floats) -> Floats:
-    """Share of the energy of y (``float64[T, d]``) that r has, taken 1 to `OUTGROWN` times."""
+def _followed(y: Floats, r: Floats, most: float) -> Floats:
+    """Share of the energy of y (``float64[T, d]``) that r has, taken 1 to `most` times."""
     r, y = np.where(np.isfinite(y), r, 0.0), np.nan_to_num(y)
     energy, common, power = (y**2).sum(axis=0), (y * r).sum(axis=0), (r**2).sum(axis=0)
-    times = np.clip(np.divide(common, power, out=np.ones_like(power), where=power > 0), 1.0, OUTGROWN)
+    times = np.clip(np.divide(common, power, out=np.ones_like(power), where=power > 0), 1.0, most)
     saved = times * (2.0 * common - times * power)
     share: Floats = np.divide(saved, energy, out=np.zeros_like(energy), where=energy > 0)
     return np.clip(share, 0.0, 1.0)
 
 
-def _moved(y: Floats, scale: Floats) -> NDArray[np.int64]:
-    """First row of y (``float64[T, d]``) that is `BEGUN` of its largest, and `CLEAR` of its usual steps; T: none."""
+def _moved(y: Floats, scale: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row of y (``float64[T, d]``) that is `BEGUN` of its largest, and `CLEAR` of its usual steps; T: none.
+
+    And the rows from there to the first that is `DONE` of the largest.
+    """
     size = np.abs(np.nan_to_num(y))
-    begun = size >= np.maximum(BEGUN * size.max(axis=0, initial=0.0), CLEAR * scale)
-    return np.where(begun.any(axis=0), begun.argmax(axis=0), len(y)).astype(np.int64)
+    largest = size.max(axis=0, initial=0.0)
+    begun, done = size >= np.maximum(BEGUN * largest, CLEAR * scale), size >= DONE * largest
+    moved = np.where(begun.any(axis=0), begun.argmax(axis=0), len(y)).astype(np.int64)
+    ended = np.where(begun.any(axis=0), done.argmax(axis=0), len(y))
+    return moved, np.maximum(ended - moved, 0).astype(np.int64)

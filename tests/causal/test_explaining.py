@@ -9,9 +9,11 @@ from headwater.causal.innovations import Account
 ABNORMAL = np.array([6.0, 9.0, 20.0, 4.0])
 CHAIN = Account(
     explained=np.array([0.0, 0.5, 0.3, 0.0]),
+    exactly=np.array([0.0, 0.8, 0.7, 0.0]),
     shares=np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0.0]]),
     inside=np.array([0.0, 1.0, 1.0, 0.0]),
     moved=np.array([0, 2, 3, 9]),
+    rise=np.zeros(4, np.int64),
 )
 """0 -> 1 -> 2, each louder than the one before; 3 is a stranger."""
 
@@ -45,6 +47,13 @@ def test_each_gate_shuts_to_the_bit(part: str, value: np.ndarray) -> None:
     assert (found.by == -1).all()
 
 
+def test_noise_does_not_decide_who_was_first_of_slow_metrics() -> None:
+    late = CHAIN._replace(moved=np.array([5, 4, 3, 9]))
+    assert not explain_away(ABNORMAL, late).share.any()
+    assert not explain_away(ABNORMAL, late._replace(rise=np.full(4, 7))).share.any()
+    assert explain_away(ABNORMAL, late._replace(rise=np.full(4, 8))).share.tolist() == [0.0, 0.5, 0.0, 0.0]
+
+
 def test_a_calm_metric_explains_none_that_is_loud() -> None:
     calm = np.array([1.9, 9.0, 20.0, 4.0])
     assert explain_away(calm, CHAIN).suspicion[1] == 9.0
@@ -60,5 +69,5 @@ def test_the_cause_that_moved_too_late_takes_no_part() -> None:
 
 
 def test_of_no_metrics_nothing_is_said() -> None:
-    empty = Account(np.zeros(0), np.zeros((0, 0)), np.zeros(0), np.zeros(0, np.int64))
+    empty = Account(np.zeros(0), np.zeros(0), np.zeros((0, 0)), np.zeros(0), *[np.zeros(0, np.int64)] * 2)
     assert not len(explain_away(np.zeros(0), empty).suspicion)

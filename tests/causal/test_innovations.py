@@ -57,7 +57,9 @@ def test_a_metric_has_moved_where_it_has_clearly_begun_to() -> None:
     Z[P:, 0] = [0, 2, 3, 9, 12, 12]  # 3 is not .3 of 12
     Z[P:, 1] = [0, 2.9, 2.9, 2.9, 2.9, 2.9]  # within the usual steps
     Z[P:, 2] = [np.nan, -4, -4, -4, -4, -4]
-    assert account(Z, OWN, CHAIN, P).moved.tolist() == [3, 6, 1]
+    found = account(Z, OWN, CHAIN, P)
+    assert found.moved.tolist() == [3, 6, 1]
+    assert found.rise.tolist() == [1, 0, 0]
 
 
 def test_a_deviation_that_is_older_than_the_window_is_outside() -> None:
