@@ -22,11 +22,12 @@ MOST_MISSING = 0.1  # a column that lacks more than this is no witness for the l
 TWINS = 0.99  # correlation above which two columns count as one; both would make the VAR singular
 
 
-def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterion: str = "bic") -> int:
+def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterion: str = "aic") -> int:
     """Choose the number of lags on the base window, at least 1, with ``VAR.select_order``.
 
     A VAR of all columns is singular on a short window. So the KPIs and the columns that go with them best are
-    taken, T / (10 max_lags) of them at most.
+    taken, T / (10 max_lags) of them at most. AIC, since the graph must forecast and its lasso does not mind a lag too
+    many: on 600 rows of hosts and services BIC said 1 where AIC said 2 or 3, and effects come up to 3 rows late.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def lag_order(X: Block, *, kpis: Sequence[int] = (), max_lags: int = 5, criterio
     kpis
         Columns that must be looked at; with none, the columns that go with most others are taken.
     criterion
-        ``aic``, ``bic`` or ``hqic``.
+        ``aic``, ``bic`` (fewer lags) or ``hqic`` (between).
 
     Examples
     --------

@@ -18,8 +18,10 @@ def lagged_pair(seed: int, lag: int, T: int = 900, d: int = 3) -> np.ndarray:
 @pytest.mark.parametrize("lag", [1, 2, 4])
 def test_the_lag_of_the_data_is_found(lag: int) -> None:
     X = lagged_pair(0, lag)
-    assert lag_order(X) == lag
-    assert lag_order(X) == VAR(X).select_order(5).bic
+    assert lag_order(X, criterion="bic") == lag
+    for criterion in ("aic", "bic", "hqic"):
+        assert lag_order(X, criterion=criterion) == VAR(X).select_order(5).selected_orders[criterion]
+    assert lag_order(X) == lag_order(X, criterion="aic") >= lag
 
 
 def test_columns_that_would_make_the_var_singular_are_left_out() -> None:
