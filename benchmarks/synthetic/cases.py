@@ -53,6 +53,7 @@ CASES: dict[str, Case] = {
     "calls": Case(Services()),
     "calls_amplifying": Case(Services(growth=1.5)),
     "calls_fan_in": Case(Services(fan_in=True)),
+    "calls_delay": Case(Services(fault="delay")),
     "calls_unknown": Case(Services(rewired=True)),
     # nothing to name
     "unmeasured_kpi": Case(Services(fault="front"), "unmeasured"),

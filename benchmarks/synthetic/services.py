@@ -31,7 +31,9 @@ class Services:
     growth: float = 1.0  # of the latency that a fault adds, per call: queues amplify
     fan_in: bool = False  # the service at fault is called by half of the others
     rewired: bool = False  # one call on the way from the service at fault is not known
-    fault: Literal["inside", "front", "none"] = "inside"  # front: users suffer, and nothing that is measured says why
+    fault: Literal["inside", "delay", "front", "none"] = "inside"
+    """Inside: a resource runs short. Delay: calls to it take longer, and no resource of it shows that. Front: users
+    suffer, and nothing that is measured says why."""
 
 
 def plant(what: Services, seed: int, noise: Noise) -> Planted:
@@ -49,6 +51,9 @@ def plant(what: Services, seed: int, noise: Noise) -> Planted:
     roots: list[int] = []
     if what.fault == "inside":
         roots = _fail(rng, Z, rare, root, what.size, added)
+    elif what.fault == "delay":
+        added[HISTORY:, root] = rng.uniform(*what.size) * rare[root, LATENCY]
+        roots = [root * len(METRICS) + LATENCY]
     elif what.fault == "front":
         added[HISTORY:, 0] = rng.uniform(*what.size) * rare[0, LATENCY]
     _travel(Z, calls, added, what.growth)
