@@ -11,6 +11,7 @@ from typing import Any
 from .rootcause import speed
 from .rootcause.loso import GRID, left_out, tasks, worth
 from .rootcause.others import PEERS as METHODS
+from .rootcause.planted import ALL, SYNTHETIC, Planting, pooled, rows_of, run_planted
 from .rootcause.running import PROCESSES, Job, Row, chosen_peers, in_processes, row, run
 from .rootcause.sets import SETS as RECORDED
 from .rootcause.sets import SYSTEMS
@@ -21,9 +22,10 @@ DESCRIPTION = "root causes of recorded and planted faults, ours and peers on the
 PEERS = tuple(dict.fromkeys((*(name.partition("/")[0] for name in METHODS), "random")))
 LEFT_OUT = tuple(f"loso/{system}" for system in SYSTEMS)
 SPEED = "speed"
-SETS = (*RECORDED, *LEFT_OUT, SPEED)
+SETS = (*RECORDED, *SYNTHETIC, ALL, *LEFT_OUT, SPEED)
 TIMES = ("injected", "late1", "detected")
 QUICK = 8  # each so many-th window
+MANY, FEW = 200, 2  # planted faults a case
 
 
 def rows(
@@ -37,8 +39,10 @@ def rows(
     wanted = tuple(sets) or SETS
     if SPEED in wanted:
         yield from speed.rows(quick, progress)
+    if any(name in SYNTHETIC or name == ALL for name in wanted):
+        yield from _planted(data, wanted, chosen_peers(peers), quick, progress)
     if data is None:
-        progress("no --data: planted faults only")
+        progress("no --data: only what needs no recordings")
         return
     jobs = _jobs(data, wanted, chosen_peers(peers), quick)
     for job, found in in_processes(jobs, run, processes=1 if quick else PROCESSES):
@@ -47,6 +51,21 @@ def rows(
     if any(name in LEFT_OUT for name in wanted):
         progress(f"each system left out, {len(GRID)} settings")
         yield from _left_out(data, wanted, quick)
+
+
+def _planted(
+    data: Path | None, wanted: Sequence[str], peers: tuple[str, ...], quick: bool, progress: Callable[[str], None]
+) -> Iterator[Row]:
+    """Yield what each method is worth on planted faults; of all together, where all are wanted."""
+    names = SYNTHETIC if ALL in wanted else [name for name in SYNTHETIC if name in wanted]
+    plantings = [Planting(data, name.partition("/")[2], FEW if quick else MANY, peers) for name in names]
+    found = []
+    for planting, judged in in_processes(plantings, run_planted, processes=1 if quick else PROCESSES):
+        progress(f"synthetic, {planting.case}")
+        yield from rows_of(planting, judged)
+        found.append((planting, judged))
+    if ALL in wanted:
+        yield from pooled(found)
 
 
 def _left_out(data: Path, wanted: Sequence[str], quick: bool) -> Iterator[Row]:

@@ -1,18 +1,15 @@
-"""Windows hold what they say, scorers count right, and the bench gives a row for each method."""
+"""Windows hold what they say, scorers count right, and our rankings can be had part by part."""
 
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from headwater.benchmarks import rca
 from headwater.benchmarks.rootcause import hosts, nezha, sets
-from headwater.benchmarks.rootcause.detected import detected
 from headwater.benchmarks.rootcause.judging import judge, missed, numbers, specificity
-from headwater.benchmarks.rootcause.loso import GRID, left_out
 from headwater.benchmarks.rootcause.ours import ABLATIONS, OURS, Case, Ranking, largest
+from headwater.benchmarks.rootcause.planted import Planting, pooled
 from headwater.benchmarks.rootcause.scorers import (
     accuracy,
     best_place,
@@ -23,7 +20,6 @@ from headwater.benchmarks.rootcause.scorers import (
 )
 from headwater.benchmarks.rootcause.windows import Window, before, joined, kept
 from headwater.causal.columns import describe
-from headwater.causal.recipe import SHIPPED
 
 Floats = NDArray[np.float64]
 NAMES = ("a|cpu", "a|latency_s", "b|cpu", "b|latency_s")
@@ -181,80 +177,20 @@ def test_healthy_windows_of_a_host_are_away_from_its_segments(data: Path) -> Non
         assert all(first + hosts.ROWS < f.start or first > f.end for f in faults)
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """A folder like that of the recordings, with one host whose two segments are plain to see."""
-    rng = np.random.default_rng(7)
-    X = rng.normal(size=(1300, 5))
-    for start in (900, 1100):
-        X[start : start + 20, [1, 3]] += 12.0
-    names = [f"h|m{j}" for j in range(5)]
-    (tmp_path / "asd" / "streams").mkdir(parents=True)
-    table = pl.DataFrame({"t": np.arange(1300), **{name: X[:, j] for j, name in enumerate(names)}})
-    table.write_parquet(tmp_path / "asd" / "streams" / "h.parquet")
-    pl.DataFrame(
-        {
-            "incident_id": ["h_0", "h_1"],
-            "stream": ["h", "h"],
-            "fault_start": [900, 1100],
-            "fault_end": [919, 1119],
-            "root_cause_entity": ["h", "h"],
-            "root_cause_columns": [["h|m1", "h|m3"]] * 2,
-            "fault_type": ["", ""],
-            "test_start": [700, 700],
-        }
-    ).write_parquet(tmp_path / "asd" / "incidents.parquet")
-    return tmp_path
-
-
-def test_the_bench_prints_a_row_for_each_method_and_time(small: Path) -> None:
-    found = list(rca.rows(quick=True, data=small, progress=lambda _: None, sets=("asd",), peers=("nsigma", "random")))
-    assert all(list(row) == ["bench", "set", "method", "metric", "value", "unit"] for row in found)
-    keyed = {(row["method"], row["metric"]): row["value"] for row in found}
-    assert len(keyed) == len(found), "a row is there twice"
-    methods = {method for method, _ in keyed}
-    assert methods == {*OURS, *ABLATIONS, "headwater/final", "nsigma", "nsigma/two_sided", "random"}
-    for time in ("injected", "late1", "detected"):
-        assert keyed["headwater", f"hit100/{time}"] == 1.0
-        assert keyed["random", f"hit100/{time}"] == pytest.approx(0.4, abs=0.1)
-    assert keyed["headwater", "incidents/injected"] == 1, "quick: each eighth window"
-    assert keyed["headwater", "first/detected"] <= 2
-    assert keyed["headwater", "final/detected"] >= keyed["headwater", "first/detected"] + 10, "two batches must agree"
-    assert keyed["headwater", "specificity/injected"] == 1.0
-
-
-def test_a_segment_is_detected_by_an_alarm_inside_it_and_its_window_starts_before_the_onset(small: Path) -> None:
-    faults = list(detected(small, "asd"))
-    assert [fault.window is not None for fault in faults] == [True, True]
-    X = hosts.recorded(small, "asd", "h").X
-    for fault, start in zip(faults, (900, 1100), strict=True):
-        assert fault.window is not None
-        stop = start + fault.delay + 1
-        np.testing.assert_array_equal(fault.window.window, X[stop - len(fault.window.window) : stop])
-        assert stop - len(fault.window.window) < start
-        np.testing.assert_array_equal(fault.later[0], X[stop])
-
-
-def test_a_segment_without_an_alarm_is_missed(small: Path) -> None:
-    path = small / "asd" / "incidents.parquet"
-    labels = pl.read_parquet(path).with_columns(
-        pl.Series("fault_start", [900, 1000]), pl.Series("fault_end", [919, 1010])
-    )
-    labels.write_parquet(path)
-    assert [fault.window is not None for fault in detected(small, "asd")] == [True, False]
-
-
-def test_a_system_is_left_out_with_what_was_chosen_on_the_others() -> None:
-    worth = {
-        ("a", "injected"): [0.9, 0.6, 0.5],
-        ("a", "late1"): [0.7, 0.6, 0.5],
-        ("b", "injected"): [0.5, 0.7, 0.1],
-        ("c", "injected"): [0.8, 0.9, 0.1],
-    }
-    found = {(system, name): round(value, 3) for system, name, value in left_out(worth)}  # type: ignore[arg-type]
-    assert found["a", "on_all"] == 0.6, "means .7, .733, .233: the second is chosen"
-    assert found["a", "on_others"] == 0.6
-    assert found["b", "on_all"] == 0.7
-    assert found["b", "on_others"] == 0.5, "without b the first is best: .8 and .75"
-    assert found["b", "lost"] == 0.2
-    assert SHIPPED in GRID
+def test_answers_and_calibration_are_pooled_over_cases_that_were_not_fitted() -> None:
+    window = made(1)
+    sure = judge(window, Ranking(np.array([0.0, 1.0]), np.array([0.0, 1.0, 9.0, 2.0]), "named", 0.9), services=True)
+    shy = sure._replace(answer="nothing", rank=2.0, confidence=0.4)
+    tested = Planting(None, "calls_fan_in", 5, ())
+    fitted = Planting(None, "calls", 5, ())
+    nothing = Planting(None, "unmeasured_kpi", 5, ())
+    found = [
+        (tested, {"headwater": [sure] * 5}),
+        (fitted, {"headwater": [shy] * 15}),
+        (nothing, {"headwater": [shy] * 5}),
+    ]
+    values = {row["metric"]: row["value"] for row in pooled(found)}
+    assert values["ece/injected"] == pytest.approx(0.1)
+    assert values["incidents/injected"] == 5
+    assert values["declined_measured/injected"] == 0.75
+    assert values["declined_unmeasured/injected"] == 1.0
