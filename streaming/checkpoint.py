@@ -1,8 +1,9 @@
 """A pipeline to bytes and back, part by part, so that an edit of the settings costs only what it touches.
 
-Parts: ``self`` (columns, counts, the place in time), ``ring`` (history), ``trigger``, ``graph``, ``candidate`` and
-``case`` (the open incidents and their evidence). Each is versioned bytes without pickle and travels with the hash of
-the settings that shaped it. A part whose hash no longer fits learns again from what the ring holds.
+Parts: ``known`` (what people said of edges, and incidents that are over), ``self`` (columns, counts, the place in
+time), ``ring`` (history), ``trigger``, ``graph``, ``candidate`` and ``case`` (the open incidents and their evidence).
+Each is versioned bytes without pickle and travels with the hash of the settings that shaped it. A part whose hash no
+longer fits learns again from what the ring holds.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ __all__ = ["PARTS", "Thawed", "freeze", "hashes", "thaw"]
 
 VERSION = 2
 _SHAPED_BY: dict[str, tuple[str, ...]] = {
+    "known": (),
     "self": (),
     "ring": ("step",),
     "trigger": ("step", "base_rows", "window", "rank", "false_alarms_per_day", "refractory_rows", "entities"),
@@ -54,6 +56,7 @@ def freeze(pipeline: Pipeline) -> dict[str, bytes]:
     """All that a pipeline has learned, by part."""
     cases = pipeline.work.cases
     parts: dict[str, Callable[[], Snapshot]] = {
+        "known": lambda: _known(pipeline),
         "self": lambda: _self(pipeline),
         "ring": pipeline.ring.snapshot,
         "trigger": pipeline.trigger.snapshot,
@@ -76,6 +79,8 @@ def thaw(pipeline: Pipeline, parts: Mapping[str, tuple[str, bytes]]) -> Thawed:
     wanted, system = hashes(pipeline.config), pipeline.config.system
     found = {part: decode(data, kind=part, version=VERSION) for part, (_, data) in parts.items()}
     fits = {part: part in parts and parts[part][0] == wanted[part] for part in PARTS}
+    if fits["known"]:
+        _restore_known(pipeline, found["known"])
     if fits["self"]:
         _restore_self(pipeline, found["self"])
     if not fits["ring"]:
@@ -134,6 +139,19 @@ def _left(pipeline: Pipeline, case: Snapshot) -> Changed:
     )
 
 
+def _known(pipeline: Pipeline) -> Snapshot:
+    edges = [[*edge, confirmed] for edge, confirmed in pipeline.work.graphs.judged.items()]
+    closed = list(pipeline.work.closed.values())
+    return {"judged": msgspec.json.encode(edges).decode(), "closed": msgspec.json.encode(closed).decode()}
+
+
+def _restore_known(pipeline: Pipeline, fields: Snapshot) -> None:
+    for cause, effect, confirmed in msgspec.json.decode(str(fields["judged"]), type=list[tuple[str, str, bool]]):
+        pipeline.work.graphs.judged[cause, effect] = confirmed
+    closed = msgspec.json.decode(str(fields["closed"]), type=list[Incident])
+    pipeline.work.closed.update({incident.id: incident for incident in closed})
+
+
 def _self(pipeline: Pipeline) -> Snapshot:
     return {
         "series": msgspec.json.encode(pipeline.series).decode(),
@@ -143,20 +161,13 @@ def _self(pipeline: Pipeline) -> Snapshot:
         "calm": pipeline.calm,
         "over": pipeline.over,
         "shifted": pipeline.shifted,
-        "closed": msgspec.json.encode(list(pipeline.work.closed.values())).decode(),
-        "judged": msgspec.json.encode([[*edge, yes] for edge, yes in pipeline.work.graphs.judged.items()]).decode(),
         "learned": pipeline.learning[0],
     }
 
 
 def _restore_self(pipeline: Pipeline, fields: Snapshot) -> None:
-    work = pipeline.work
-    judged = msgspec.json.decode(str(fields["judged"]), type=list[tuple[str, str, bool]])
-    work.graphs.judged.update({(cause, effect): confirmed for cause, effect, confirmed in judged})
-    closed = msgspec.json.decode(str(fields["closed"]), type=list[Incident])
-    work.closed.update({incident.id: incident for incident in closed})
     pipeline.adopt(msgspec.json.decode(str(fields["series"]), type=tuple[Series, ...]))
-    work.incidents, pipeline.n = int(fields["incidents"]), int(fields["n"])
+    pipeline.work.incidents, pipeline.n = int(fields["incidents"]), int(fields["n"])
     pipeline.calm, pipeline.shifted = int(fields["calm"]), bool(fields["shifted"])
     pipeline.over = np.asarray(fields["over"])
     pipeline.time, base = float(fields["time"]), pipeline.config.base_rows

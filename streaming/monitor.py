@@ -17,6 +17,7 @@ from .pipeline import Pipeline
 from .pipeline_config import PipelineConfig
 from .records import Arrival, Changed, Command, DeadLetter, Event, EvidenceWindow, Frame, Series
 from .standing import remarks, standing
+from .wording import placed
 
 __all__ = ["AlignConfig", "Monitor"]
 
@@ -126,8 +127,11 @@ class Monitor:
             )
         events = pipeline.command(command)
         about = [event.incident.id for event in events if isinstance(event, Changed)]
-        edge = [f"{command.cause} → {command.effect}"] if command.effect else [command.cause] * bool(command.cause)
-        return events, f"{command.kind}: {', '.join([*about, *edge])} at row {pipeline.time:.3f}"
+        about += [" → ".join(filter(None, (command.cause, command.effect)))] * bool(command.cause)
+        place = [
+            f", {placed(event.incident.place)}" for event in events if isinstance(event, Changed) and command.cause
+        ]
+        return events, f"{command.kind}: {', '.join(about)}{''.join(place)} at row {pipeline.time:.3f}"
 
     def _learn(self, system: str, frame: Frame) -> None:
         pipeline = self._pipeline(system)

@@ -201,7 +201,7 @@ def test_parts_that_are_touched_have_other_hashes():
     assert changed(lags=2) == changed(edges=()) == {"graph"}
     assert changed(kpi=()) == {"candidate"}
     assert changed(history_rows=200) == set()
-    assert changed(step=5.0) == set(PARTS) - {"self"}
+    assert changed(step=5.0) == set(PARTS) - {"self", "known"}
 
 
 def test_a_new_step_starts_anew_but_keeps_columns_and_counts_and_ends_what_was_open():

@@ -331,6 +331,16 @@ def test_a_command_is_answered_with_the_incident_it_met():
     assert answer == f"acknowledge: INC-1 at row {START + 980:.3f}"
 
 
+def test_a_verdict_and_an_edge_are_answered_with_what_they_name():
+    one = monitor()
+    one.push(arrivals(rows())[:100])
+    _, answer = one.command(Command(1, "shop", "verdict", "INC-1", cause="db"))
+    assert answer == f"verdict: INC-1, db, which was place 1 at row {START + 980:.3f}"
+    events, answer = one.command(Command(2, "shop", "forbid_edge", cause="db|disk_util", effect="front|cpu"))
+    assert events == []
+    assert answer == f"forbid_edge: db|disk_util → front|cpu at row {START + 980:.3f}"
+
+
 def test_a_command_to_nobody_is_refused():
     with pytest.raises(CommandRefused, match="none so far"):
         monitor().command(Command(1, "shop", "resolve"))
