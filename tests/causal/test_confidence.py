@@ -104,12 +104,11 @@ def test_signs_are_what_they_are_called() -> None:
     )
 
 
-def test_confidence_grows_with_the_ratio_and_the_margin() -> None:
+def test_confidence_grows_with_the_margin_and_falls_with_what_others_did_first() -> None:
     for several, weights in ((False, HOST), (True, SERVICES)):
         assert len(weights) == len(SIGNS)
         by_name = dict(zip(SIGNS, weights, strict=True))
-        assert min(by_name["ratio"], by_name["margin"]) > 0
-        assert by_name["before"] < 0, "what others did first speaks against the first"
+        assert by_name["margin"] > 0 > by_name["before"]
         assert (by_name["internal"] > 0) == several
     sure = of_host(findings([30, 2, 1, 1, 1, 1], ratio=9.0)).confidence
     assert 0 < of_host(findings([3, 2.9, 1, 1, 1, 1], ratio=1.1)).confidence < sure < 1
