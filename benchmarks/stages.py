@@ -202,7 +202,8 @@ def _quiet(learned: Snapshot, rows: Floats) -> Thunk:
 
 
 def _twin(learned: Snapshot, what: Load, *, ticks: bool = False) -> Thunk:
-    twin = QuietStep(SYSTEM, learned, relearn=_config().max_rows, history=1800, graph=_has_graph(what.X))
+    rates = 0.85 / 86400.0, 0.15 / 86400.0 / what.X.shape[1]  # as shipped, at 1 Hz
+    twin = QuietStep(SYSTEM, learned, rates, relearn=_config().max_rows, history=1800, graph=_has_graph(what.X))
 
     def run() -> None:
         for when, row in zip(what.times.tolist(), what.X, strict=True):

@@ -1,170 +1,177 @@
-"""What quiet looks like, from a base window alone: scales, subspace, and thresholds to a stated false-alarm rate.
+"""What quiet looks like, from a base window alone: spans, 99 % quantiles, tails of excursions, how long metrics rest.
 
-A CUSUM whose drift is negative returns to zero again and again; the maxima of these excursions have an
-exponential tail, ``P(max > h) ~ C exp(-theta h)``, so a short base tells how high a long quiet time will go.
-Everything is judged on held-out blocks: the subspace never saw the rows whose energies set its thresholds.
+A CUSUM whose drift is negative returns to zero again and again; the maxima of these excursions have an exponential
+tail, ``P(max > h) ~ C exp(-theta h)``, so a base tells how high a longer quiet time will go; see `cusum.bound`.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.online import Block
+from headwater.online import Block, kernel
 
-from .cusum import JOINT_CLIP, LONE, METRIC_CLIP, SHARE_CLIP, SPAN_CLIP, Base, cusum, echo_limit, joint_energy, maxima
-from .mssa import choose_rank, complement, energies, page_grams, predictor, subspace
+from .cusum import CROWD, LONE, heights, maxima
+from .levels import Span, advance, crowd, lone, runs
 
-__all__ = ["Quiet", "Tail", "fit_tail", "learn", "lone_rows", "raised", "silence", "threshold"]
+__all__ = ["LEAST", "Quiet", "fit_tail", "learn"]
 
 Array = NDArray[np.float64]
-CONFIDENCE = 1.64  # one-sided 95 % of the mean excess, which a short base knows only roughly
-FOLDS = 5
-JOINT_FLOOR = 2.0
-WILD = 0.003  # share of rows in which a heavy-tailed metric may say all that one row may say
-SMALLEST_UNIT = 0.002  # of a squared standard deviation: a metric that hardly moves is not infinitely surprising
-
-
-class Tail(NamedTuple):
-    """Excursions that rise above `start` do so at `rate` per row and by `excess` on average."""
-
-    start: float
-    excess: float
-    rate: float
+Counts = NDArray[np.int64]
+LEAST = 30  # samples without which a metric is not learned
+SETTLE = 30  # rows at the beginning that only bring the levels to where they belong, or a quarter of a short base
+SPAN = 0.3  # weight of what metrics span against what they jump (chosen by looking, see docs/trigger.md)
+VOUCHED = 400.0  # rows that vouch for one metric adding as much to the dense statistic as all do in 1 % of rows
+JUMP = 100.0  # squared jumps in units of their variance say no more than this
+SMALLEST_UNIT = 0.045  # of a standard deviation: a metric that hardly moves is not infinitely surprising
+SMALLEST_JUMP = 0.03
+UNKNOWN = 2**40  # rows that a metric must rest before it is more than what it does anyway
+CHUNK = 256  # metrics whose innovations are in memory together
 
 
 class Quiet(NamedTuple):
-    """A learned base and the tails of its CUSUMs: ``metric_tail[3, d]`` and ``joint_tail[3]``."""
+    """A learned base; NaN in ``span.scale`` marks metrics that it has not learned."""
 
-    base: Base
-    metric_tail: Array
-    joint_tail: Array
+    span: Span
+    level: Array  # [3, d] where the base ended
+    tail: Array  # [4, 1 + d] as `Cusum` takes it
+    fresh: float  # share of rows that are not the row before
+    run: Counts  # [d] rows that each metric has stood still at the end,
+    last: Array  # [d] at this value,
+    longest: Counts  # [d] and the most in the base; UNKNOWN: it rests so long that resting says nothing
 
 
-def fit_tail(tops: Array, rows: int) -> Tail:
-    """Exponential tail above the 80 % quantile of the excursion maxima seen in `rows` rows."""
+def fit_tail(path: Array) -> Array:
+    """Exponential tail of a CUSUM's excursion maxima: start (their 80 % quantile), how many above, excesses, rows."""
+    tops, rows = np.sort(maxima(path)), float(max(len(path), 1))
     if len(tops) == 0:
-        return Tail(0.0, 1.0, 1.0 / max(rows, 1))
-    tops = np.sort(tops)
-    start = float(tops[(4 * len(tops) - 1) // 5])
-    above = tops[np.searchsorted(tops, start, side="right") :] - start
+        return np.array([0.0, 1.0, 1.0, rows])
+    start = float(np.quantile(tops, 0.8))
+    above = tops[tops > start] - start
     if len(above) == 0:
-        return Tail(start, max(start, 1.0), 1.0 / max(rows, 1))
-    excess = float(above.mean()) * (1.0 + CONFIDENCE * len(above) ** -0.5)
-    return Tail(start, excess, len(above) / max(rows, 1))
+        return np.array([start, 1.0, max(start, 1.0), rows])
+    return np.array([start, float(len(above)), float(above.sum()), rows])
 
 
-def threshold(tail: Tail, false_alarms: float) -> float:
-    """Height that excursions in quiet time exceed `false_alarms` times per row."""
-    return tail.start + tail.excess * max(0.0, float(np.log(tail.rate / false_alarms)))
+def learn(rows: Block) -> Quiet:
+    """Learn a base from quiet `rows`, ``float64[T, d]``; a metric with fewer than `LEAST` samples is not learned."""
+    T, d = rows.shape
+    settle = min(SETTLE, T // 4)
+    mean, scale = _scales(rows)
+    span = Span(mean, scale, scale**-2, np.zeros((3, d)), np.zeros((3, d)), np.full((2, 3), np.inf), np.ones((2, 3)))
+    span.spans[np.isnan(scale)] = 0.0
+    for part, y, there in _innovations(rows, span):
+        seen = np.where(there[settle:], np.abs(y[:, settle:]), np.nan)
+        count = np.maximum(there[settle:].sum(axis=0), 1)
+        jump = np.maximum(np.sqrt(np.nansum(seen**2, axis=1) / count), SMALLEST_JUMP * scale[part])
+        unit = np.maximum(_quantile(seen), SMALLEST_UNIT * scale[part])
+        span.jumps[:, part], span.units[:, part] = np.nan_to_num(jump**-2), np.nan_to_num(unit**-2)
+    fresh = (1.0 + np.count_nonzero(np.any(np.diff(np.nan_to_num(rows), axis=0) != 0.0, axis=1))) / T
+    _weigh(rows, span, settle, fresh * T)
+    tail, level = _watched(rows, span, settle)
+    run, last, longest = np.zeros(d, np.int64), np.full(d, np.nan), np.zeros(d, np.int64)
+    runs(rows, run, last, longest)
+    rests = (longest + 1) * 10 > np.isfinite(rows).sum(axis=0)
+    return Quiet(span, level, tail, fresh, run, last, np.where(rests | np.isnan(scale), UNKNOWN, longest))
 
 
-def raised(tail: Tail, false_alarms: float, floor: float) -> Tail:
-    """Give the tail a larger excess, if need be, so that its threshold is not below `floor`."""
-    odds = float(np.log(tail.rate / false_alarms))
-    if threshold(tail, false_alarms) >= floor:
-        return tail
-    return Tail(0.0, floor / odds, tail.rate) if odds > 0.0 else Tail(floor, tail.excess, tail.rate)
-
-
-def lone_rows(clip: float) -> Tail:
-    """Tail of a metric whose wild rows come independently of each other: what a short base may not have shown.
-
-    Each further row that is wild before the CUSUM has sunk back adds ``clip - 1``, with odds of ``WILD * clip``.
-    """
-    return Tail(clip - 1.0, (clip - 1.0) / -float(np.log(WILD * clip)), WILD)
-
-
-def silence(tail: Array, level: Array) -> Array:
-    """How unlikely a CUSUM at `level` is in quiet time: -ln of the false alarms expected per row.
-
-    `tail` is ``float64[3, ...]``, a `Tail` for each entry of `level`.
-    """
-    result: Array = np.maximum(level - tail[0], 0.0) / tail[1] - np.log(tail[2])
-    return result
-
-
-def _scales(rows: Block) -> tuple[Array, Array, Array]:
-    """Mean, standard deviation (floored for constants) and number of samples of each metric."""
+def _scales(rows: Block) -> tuple[Array, Array]:
+    """Mean and standard deviation of each metric (floored for constants), NaN where there are too few samples."""
     present = np.isfinite(rows)
     count = present.sum(axis=0)
     safe = np.maximum(count, 1)
     filled = np.where(present, rows, 0.0)
     mean = filled.sum(axis=0) / safe
     sd = np.sqrt((np.where(present, filled - mean, 0.0) ** 2).sum(axis=0) / safe)
-    return mean, np.maximum(sd, np.maximum(1e-3 * np.abs(mean), 1e-9)), count
+    sd = np.maximum(sd, np.maximum(1e-3 * np.abs(mean), 1e-9))
+    return mean, np.where(count >= LEAST, sd, np.nan)
 
 
 def _quantile(values: Array) -> Array:
-    """99 % quantile along the first axis, of what is not NaN; NaN where nothing is."""
-    ordered = np.sort(values, axis=0)  # NaN last
-    count = (~np.isnan(values)).sum(axis=0)
+    """99 % quantile along the second axis of ``[3, T, d]``, of what is not NaN; NaN where nothing is."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    count = (~np.isnan(values)).sum(axis=1)
     at = np.maximum(np.ceil(0.99 * count).astype(np.int64) - 1, 0)
-    return np.asarray(np.take_along_axis(ordered, at[None], axis=0)[0])
+    return np.asarray(np.take_along_axis(ordered, at[:, None], axis=1)[:, 0])
 
 
-def _directions(gram: Array, rank: int, whole: bool) -> tuple[Array, Array]:
-    U = subspace(gram, rank)
-    return predictor(U), complement(U) if whole else np.empty((0, len(U)))
+def _first(rows: Block) -> Array:
+    """The first sample of each metric, where levels start; 0 for one without."""
+    present = np.isfinite(rows)
+    return np.where(present.any(axis=0), rows[np.argmax(present, axis=0), np.arange(rows.shape[1])], 0.0)
 
 
-def learn(
-    rows: Block, breaks: NDArray[np.bool_], *, window: int, rank: int | None, whole: bool, alarms: float
-) -> Quiet:
-    """Learn a base from quiet `rows`, ``float64[T, d]``.
+@kernel
+def _departures(rows: Block, span: Span, level: Array, out: Array) -> None:
+    """Innovations of all rows into `out` ``[3, T, d]``; moves `level`."""
+    y = np.empty(level.shape)
+    for t in range(len(rows)):
+        advance(rows[t], span, level, y)
+        out[:, t] = y
 
-    Parameters
-    ----------
-    rows
-        At least ``2 * window`` rows. A metric with fewer than ``3 * window`` samples is not learned (NaN).
-    breaks
-        Where rows of a metric, ``bool[T, d]``, do not follow on those before.
-    window, rank
-        Length L of the Page matrix and rank of the signal subspace; None: the one that predicts best.
-    whole
-        Energy of the whole window (CORAL eq. 1-4) instead of the newest sample's share.
-    alarms
-        False alarms per row allowed to the joint CUSUM, and again to those of the metrics together.
+
+def _innovations(rows: Block, span: Span) -> Iterator[tuple[slice, Array, NDArray[np.bool_]]]:
+    """Innovations ``[3, T, chunk]`` of some metrics after the other, and where there was a sample."""
+    d = rows.shape[1]
+    for start in range(0, d, CHUNK):
+        part = slice(start, min(d, start + CHUNK))
+        some = np.ascontiguousarray(rows[:, part])
+        y = np.empty((3, *some.shape))
+        _departures(some, _part(span, part), np.repeat(_first(some)[None], 3, axis=0), y)
+        yield part, y, np.isfinite(some)
+
+
+def _part(span: Span, part: slice) -> Span:
+    of_metrics = {name: np.ascontiguousarray(getattr(span, name)[..., part]) for name in Span._fields[:5]}
+    return span._replace(**of_metrics)
+
+
+def _sums(rows: Block, span: Span, settle: int) -> Array:
+    """Quiet 99 % quantiles of E_k and J_k as `span` caps them, ``float64[2, 3]``."""
+    sums = np.zeros((2, 3, len(rows)))
+    for part, y, _ in _innovations(rows, span):
+        square = y * y
+        for row, weight in enumerate((np.broadcast_to(span.spans[part], (3, y.shape[2])), span.jumps[:, part])):
+            sums[row] += np.minimum(square * weight[:, None], span.caps[row][:, None, None]).sum(axis=2)
+    return np.maximum(np.quantile(sums[:, :, settle:], 0.99, axis=2), 1e-9)
+
+
+def _weigh(rows: Block, span: Span, settle: int, distinct: float) -> None:
+    """Set caps and weights of the dense statistic, in place.
+
+    How wild one metric may get is known only from the base: the shorter it is, the less a lone metric may say.
     """
-    mean, scale, count = _scales(rows)
-    usable = count >= 3 * window
-    Z = np.clip((np.where(np.isfinite(rows), rows, np.nan) - mean) / scale, -10.0, 10.0)[:, usable]
-    grams = page_grams(Z, window)
-    gram = grams.sum(axis=0)
-    rank = choose_rank(Z, window) if rank is None else rank
-    ahead, filters = _directions(gram, rank, whole)
-    free, repeats = energies(rows, breaks, mean, scale, np.full(len(mean), np.inf), ahead, filters)
-    limit = echo_limit(np.maximum(_quantile(free), SMALLEST_UNIT), scale, whole)
-    held_out = np.empty_like(free)
-    for blocks in np.array_split(np.arange(len(grams)), min(FOLDS, len(grams))):
-        start, stop = blocks[0] * window, (blocks[-1] + 1) * window if blocks[-1] + 1 < len(grams) else len(rows)
-        run_up = max(0, start - 3 * window)
-        directions = _directions(gram - grams[blocks].sum(axis=0), rank, whole)
-        held_out[start:stop] = energies(rows[run_up:stop], breaks[run_up:stop], mean, scale, limit, *directions)[0][
-            start - run_up :
-        ]
-    unit = np.where(usable, np.maximum(_quantile(held_out), SMALLEST_UNIT), np.nan)
-    base = Base(mean, scale, unit, unit, ahead, filters, joint=np.full(3, np.nan))
-    return _thresholds(rows, held_out, repeats, base, alarms)
+    most = max(1.0, distinct / VOUCHED)
+    span.caps[1] = JUMP
+    span.caps[:] = np.minimum(most * _sums(rows, span, settle), [[np.inf], [JUMP]])
+    span.gains[:] = np.array([[SPAN], [1.0 - SPAN]]) / _sums(rows, span, settle)
 
 
-def _thresholds(rows: Block, held_out: Array, repeats: NDArray[np.bool_], base: Base, alarms: float) -> Quiet:
-    """Add what the CUSUMs of the held-out energies say: their tails and thresholds."""
-    distinct = 1 + int(np.any(np.diff(np.nan_to_num(rows), axis=0) != 0.0, axis=1).sum())
-    short = 600.0 / distinct  # a short base, or one that repeats its rows, has seen little
-    d = len(base.mean)
-    tails, bound = np.full((3, d), np.nan), np.full(d, np.nan)
-    known = np.flatnonzero(~np.isnan(base.unit))
-    each = alarms / max(1, len(known))
-    floor = short + threshold(lone_rows(METRIC_CLIP), each)
-    for n in known:
-        path = cusum(held_out[:, n] / base.unit[n], METRIC_CLIP, repeats[:, n])
-        tail = raised(fit_tail(maxima(path), len(rows)), each, floor)
-        tails[:, n], bound[n] = tail, threshold(tail, each)
-    most = np.array([SPAN_CLIP, SHARE_CLIP])
-    c = np.maximum(_quantile(joint_energy(held_out, repeats, base.unit, most)), 1e-9)
-    sums = joint_energy(held_out, repeats, base.unit, np.minimum(most, LONE * c))
-    path = cusum(0.5 * (sums / c).sum(axis=1), JOINT_CLIP, np.zeros(len(rows), np.bool_))
-    tail = raised(fit_tail(maxima(path), len(rows)), alarms, JOINT_FLOOR + short)
-    joint = np.array([c[0], c[1], threshold(tail, alarms)])
-    return Quiet(base._replace(bound=bound, joint=joint), tails, np.array(tail))
+@kernel
+def _statistics(rows: Block, span: Span, level: Array, dense: Array, sparse: Array) -> None:
+    """Dense ``[T]`` and sparse ``[T, d]`` statistic of all rows; moves `level`."""
+    y, e = np.empty(level.shape), np.empty(level.shape)
+    for t in range(len(rows)):
+        advance(rows[t], span, level, y)
+        dense[t] = crowd(y, span, e)
+        lone(y, span, sparse[t])
+
+
+def _watched(rows: Block, span: Span, settle: int) -> tuple[Array, Array]:
+    """Tails of all CUSUMs ``[4, 1 + d]``, and the levels ``[3, d]`` at the end."""
+    T, d = rows.shape
+    level = np.repeat(_first(rows)[None], 3, axis=0)
+    dense, sparse = np.empty(T), np.empty((T, d))
+    _statistics(rows, span, level, dense, sparse)
+    fresh = np.zeros(T - settle, np.bool_)
+    tail = np.empty((4, 1 + d))
+    tail[:, 0] = fit_tail(heights(dense[settle:], CROWD.clip, fresh))
+    for n in range(d):
+        there = np.isfinite(rows[:, n])
+        values = rows[there, n]
+        held = np.zeros(T, np.bool_)
+        held[there] = np.diff(values, prepend=np.nan) == 0.0
+        path = heights(np.ascontiguousarray(sparse[settle:, n]), LONE.clip, held[settle:])
+        tail[:, 1 + n] = fit_tail(path)
+    return tail, level

@@ -1,12 +1,12 @@
-"""CUSUM over energies: one for each metric and one for all of them together, row after row.
+"""CUSUM of what departs from the levels: one for the crowd of metrics, one for each of them.
 
-With ``g_n(t)`` the energy of metric n over its own quiet 99 % quantile and kappa the most that one row may say,
-``W_n(t) = max(0, W_n(t-1) + min(g_n(t), kappa) - 1)``. The joint CUSUM runs the same way on the mean of two sums
-over the metrics, each over its quiet 99 % quantile c: of the plain energies (CORAL eq. 2-3 is ``D(t) / c`` of it)
-and of the ``g_n``, so that neither metrics that span much nor metrics that seldom move are overlooked.
+With g the statistic of `levels`, in units of its quiet 99 % quantile, and kappa the most that one row may say,
+``W_t = max(0, W_{t-1} + min(g_t, kappa) - 1)``. An alarm latches its CUSUM until it has sunk to zero, from three at
+most: it is told once, nothing is blind meanwhile, and what was already under way at an alarm belongs to it.
 
-An alarm latches its CUSUM: it says so once, and is armed again when it has sunk back to zero. Nothing is blind
-meanwhile: the other metrics and the joint CUSUM, without what has been declared, go on against the same base.
+Quiet time teaches on: a unit that is exceeded more often than in 1 % of rows rises, and sinks back to that of the base
+where it is not; the maximum of each excursion goes into the tail that the threshold comes from. What happens within
+`CALM` rows after an alarm moves no unit, and an excursion that was told counts as no higher than ordinary ones.
 """
 
 from typing import NamedTuple
@@ -14,96 +14,60 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.online import Block, kernel
+from headwater.online import kernel
 
-from .mssa import energy, push, settling
-
-__all__ = ["Base", "Evidence", "Recent", "Watch", "climb", "cusum", "echo_limit", "joint_energy", "maxima", "watch"]
+__all__ = ["CROWD", "LONE", "Channel", "Cusum", "bound", "climb", "follow", "heights", "maxima", "silence"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-METRIC_CLIP = 6.0  # kappa of a metric: a lone wild sample is below every threshold
-JOINT_CLIP = 20.0  # kappa of the joint CUSUM
-SHARE_CLIP = 20.0  # the most that one metric adds to the sum of g_n ...
-SPAN_CLIP = 100.0  # ... and to the sum of plain energies
-LONE = 2.0  # ... and to either, in quiet 99 % quantiles of the sum: a lone metric is left to its own CUSUM
-REPEAT = 0.2  # weight of a sample that repeats the one before: held values are one piece of news
-REARM = 3.0  # where a latched CUSUM starts to sink from: three quiet rows at least
-HABIT = 1.5  # factor on a metric's threshold at each of its alarms; refreshes of the base take it back
-ECHO = 2.0  # how far, in quiet 99 % errors, one sample may pull the predictions of the next rows
+REPEAT = 0.2  # weight of a sample that repeats the one before
+REARM = 3.0  # where a latched CUSUM starts to sink from
+FLOOR = 2.0  # no threshold is lower
+TOLD = 2.0  # mean excesses above its start that an excursion with an alarm counts for
+MEMORY = 100_000.0  # rows; a tail that has seen twice as many forgets half
 
 
-class Base(NamedTuple):
-    """What quiet looks like; NaN for a metric that is still learning."""
+class Channel(NamedTuple):
+    """What sets the crowd's CUSUM and that of a metric apart."""
 
-    mean: Array  # [d]
-    scale: Array  # [d] standard deviation
-    unit: Array  # [d] 99 % quantile of the energy
-    bound: Array  # [d] threshold of the metric's CUSUM
-    ahead: Array  # [L - 1] prediction one step ahead
-    filters: Array  # [L - r, L] complement of the signal subspace; [0, L]: the newest sample's share only
-    joint: Array  # [3] 99 % quantiles of both sums, threshold of the joint CUSUM
+    clip: float  # kappa
+    pace: float  # e-folds by which a unit rises with a row that exceeds it
+    doubt: float  # standard errors of the mean excess that are added to it
+    steep: float  # least height of a CUSUM that makes an excursion e times rarer, where the base has not seen that rare
 
 
-class Watch(NamedTuple):
-    """Where the watch stands: all that the next row needs."""
-
-    window: Array  # [d, L] the newest present samples
-    held: Counts  # [d] how many of them are real, as far as it matters
-    last: Array  # [d] the newest one as it was
-    height: Array  # [d] W
-    age: Counts  # [d] rows since W was zero
-    muted: Counts  # [d] rows since the metric's alarm; 0: armed
-    before: Array  # [d] the level at the onset
-    peak: Array  # [d] the largest departure from it since, in standard deviations
-    joint_height: Array  # [1]
-    joint_age: Counts  # [1]
-    joint_muted: Counts  # [1]
+# Chosen by looking, on all sets of docs/trigger.md (`steep` on simulator seeds 1-16 too).
+CROWD = Channel(clip=20.0, pace=0.002, doubt=0.0, steep=1.0)
+LONE = Channel(clip=6.0, pace=0.005, doubt=1.0, steep=5.0)
 
 
-class Recent(NamedTuple):
-    """The newest quiet rows: what the next base is learned from."""
+class Cusum(NamedTuple):
+    """Where the CUSUMs stand: that of the crowd first, then one for each of d metrics."""
 
-    rows: Array  # [base, d] a ring
-    breaks: NDArray[np.bool_]  # [base, d] rows that do not follow on those before
-    filled: Counts  # [1] quiet rows ever
-    born: Counts  # [d] `filled` when the metric first appeared; -1: not yet
-
-
-class Evidence(NamedTuple):
-    """What each row showed."""
-
-    joint: Array  # [T] W over its threshold; while latched, over where it sinks from
-    scores: Array  # [T, d] the same by metric
-    alarm: NDArray[np.int8]  # [T] 0 none, 1 joint, 2 metric
-    onset: Counts  # [T] rows back to the last zero of the CUSUM that fired
-    metric: Counts  # [T] the metric that fired
-    height: Array  # [T] W of the CUSUM that fired
-    contributions: Array  # [T, d] `Watch.peak` at an alarm
-    sums: Array  # [T, 2] energies for the joint CUSUM
-    fate: Counts  # [T, d] 0: the sample may be learned, -1: it may not, k: neither it nor the k - 1 before it
-
-
-def echo_limit(unit: Array, scale: Array, whole: bool) -> Array:
-    """How far a sample may lie from its prediction and still enter the window as it is, in the metric's unit."""
-    return np.full(len(unit), np.inf) if whole else ECHO * np.sqrt(unit) * scale
+    height: Array  # [1 + d] W
+    bound: Array  # [1 + d] threshold, set when an excursion begins
+    top: Array  # [1 + d] highest W of the excursion
+    ease: Array  # [1 + d] 1 over what the unit has risen by
+    age: Counts  # [1 + d] rows since W was zero
+    latched: Counts  # [1 + d] rows since its alarm; 0: armed
+    tail: Array  # [4, 1 + d] excursions above `start`: start, how many, sum of excesses, rows seen (less `rows`)
+    rows: Array  # [2] rows watched since the base; share of rows that are not the row before
 
 
 @kernel
-def climb(height: float, energy: float, clip: float, repeats: bool) -> float:
-    """Next height of a CUSUM."""
-    step = min(energy, clip) - 1.0
+def climb(height: float, g: float, clip: float, repeats: bool) -> float:
+    """Next height of a CUSUM; `repeats`: the sample is the one before, and a held value is one piece of news."""
+    step = min(g, clip) - 1.0
     return max(0.0, height + (REPEAT * step if repeats and step > 0.0 else step))
 
 
 @kernel
-def cusum(energies: Array, clip: float, repeats: NDArray[np.bool_]) -> Array:
-    """Heights of a CUSUM from zero, ``float64[T]``; NaN leaves it as it is."""
-    path = np.empty(len(energies))
+def heights(g: Array, clip: float, repeats: NDArray[np.bool_]) -> Array:
+    """Heights of a CUSUM from zero, ``float64[T]``; ``repeats[T]`` as `climb` takes it."""
+    path = np.empty(len(g))
     height = 0.0
-    for t in range(len(energies)):
-        if not np.isnan(energies[t]):
-            height = climb(height, energies[t], clip, repeats[t])
+    for t in range(len(g)):
+        height = climb(height, g[t], clip, repeats[t])
         path[t] = height
     return path
 
@@ -126,128 +90,81 @@ def maxima(path: Array) -> Array:
 
 
 @kernel
-def joint_energy(energies: Array, repeats: NDArray[np.bool_], unit: Array, most: Array) -> Array:
-    """Both sums over the metrics, ``float64[T, 2]``: of plain energies, and of energies in each metric's unit."""
-    T, d = energies.shape
-    sums = np.zeros((T, 2))
-    for t in range(T):
-        for n in range(d):
-            g = energies[t, n] / unit[n]
-            if not np.isnan(g):
-                weight = REPEAT if repeats[t, n] else 1.0
-                sums[t, 0] += weight * min(energies[t, n], most[0])
-                sums[t, 1] += weight * min(g, most[1])
-    return sums
+def _excess(tail: Array, doubt: float) -> float:
+    return float(tail[2] / tail[1] * (1.0 + doubt / np.sqrt(tail[1])))
 
 
 @kernel
-def _follow(n: int, X: Block, base: Base, now: Watch, out: Evidence, heard: bool, relearn: int) -> None:
-    """Judge all rows of metric n, in place: `now`, `out`, and the metric's threshold in `base`."""
-    window, mean, scale, unit, bound = now.window[n], base.mean[n], base.scale[n], base.unit[n], base.bound[n]
-    limit = ECHO * np.sqrt(unit) * scale if len(base.filters) == 0 else np.inf
-    span, share = min(SPAN_CLIP, LONE * base.joint[0]), min(SHARE_CLIP, LONE * base.joint[1])
-    settled, held, last, height = settling(base.ahead), now.held[n], now.last[n], now.height[n]
-    for t in range(len(X)):
-        x = X[t, n]
-        now.age[n] += height > 0.0
-        now.muted[n] += now.muted[n] > 0
-        if 0 < now.muted[n] <= relearn:
-            out.fate[t, n] = -1
-        if not np.isfinite(x):
-            continue
-        if held == 0:
-            window[:] = x
-        armed, weight = now.muted[n] == 0, REPEAT if x == last else 1.0
-        predicted = push(window, x, mean, base.ahead, limit if armed and held >= settled else np.inf)
-        e = energy(window, (x - predicted) / scale, mean, scale, base.filters) if held >= settled else 0.0
-        if armed:  # what has been declared is no news to the joint CUSUM
-            out.sums[t, 0] += weight * min(e, span)
-            out.sums[t, 1] += weight * min(e / unit, share)
-        if height == 0.0:
-            now.before[n], now.peak[n], now.age[n] = predicted, 0.0, 1
-        height = climb(height, e / unit, METRIC_CLIP, x == last)
-        now.peak[n] = out.contributions[t, n] = max(now.peak[n], abs(x - now.before[n]) / scale)
-        held, last = min(held + 1, len(window)), x
-        out.scores[t, n] = height / bound if armed else min(1.0, height / REARM)
-        if armed and height >= bound:
-            _declare(t, n, height, now, out, heard)
-            bound *= HABIT
-        elif not armed:
-            height = min(height, REARM)
-            now.muted[n] *= height > 0.0
-    now.held[n], now.last[n], now.height[n], base.bound[n] = held, last, height, bound
+def bound(tail: Array, rows: float, fresh: float, rate: float, channel: Channel) -> float:
+    """Height that excursions in quiet time exceed `rate` times per row.
 
+    As far as the rows that were seen can tell, 1 in ``fresh * rows``, the exponential tail says it; beyond that each
+    e-fold costs `steep` at least: what is rarer than the base is long cannot have been seen in it.
 
-@kernel
-def _declare(t: int, n: int, height: float, now: Watch, out: Evidence, heard: bool) -> None:
-    """Raise the alarm of metric n in row t, in place; of several in a row the highest is reported."""
-    if heard and (out.alarm[t] == 0 or out.scores[t, n] > out.scores[t, out.metric[t]]):
-        out.alarm[t], out.onset[t], out.metric[t], out.height[t] = 2, now.age[n], n, height
-    out.fate[t, n], now.muted[n] = now.age[n], 1
-
-
-@kernel
-def _judge_row(sums: Array, base: Base, now: Watch) -> bool:
-    """Judge the sums of a row: updates `now` in place, returns whether the joint CUSUM fires."""
-    now.joint_age[0] += now.joint_height[0] > 0.0
-    now.joint_muted[0] += now.joint_muted[0] > 0
-    armed = now.joint_muted[0] == 0
-    if now.joint_height[0] == 0.0:
-        now.joint_age[0] = 1
-    e = 0.5 * (sums[0] / base.joint[0] + sums[1] / base.joint[1])
-    now.joint_height[0] = climb(now.joint_height[0], e, JOINT_CLIP, False)
-    if not armed:
-        now.joint_height[0] = min(now.joint_height[0], REARM)
-        now.joint_muted[0] *= now.joint_height[0] > 0.0
-    return armed and bool(now.joint_height[0] >= base.joint[2])
-
-
-@kernel
-def _record(row: Array, fate: Counts, recent: Recent, quiet: bool) -> None:
-    """Put what may be learned of a quiet row into `recent`, in place, and take out what has turned out a fault."""
-    size, slot = len(recent.rows), recent.filled[0] % len(recent.rows)
-    for n in range(len(row)):
-        if quiet:
-            if recent.born[n] < 0 and np.isfinite(row[n]):
-                recent.born[n] = recent.filled[0]
-            recent.rows[slot, n] = row[n] if fate[n] == 0 else np.nan
-            recent.breaks[slot, n] = fate[n] > 0
-        for back in range(1, min(fate[n], size)):
-            recent.rows[slot - back, n] = np.nan
-    recent.filled[0] += quiet
-
-
-@kernel
-def _judge_all(t: int, base: Base, now: Watch, recent: Recent, out: Evidence, heard: bool) -> None:
-    """Let row t pass the joint CUSUM, in place; what an alarm says has begun is taken out of `recent`."""
-    fires = _judge_row(out.sums[t], base, now)
-    out.joint[t] = now.joint_height[0] / (REARM if now.joint_muted[0] > 0 else base.joint[2])
-    if fires:
-        now.joint_muted[0] = 1
-        slot = recent.filled[0] % len(recent.rows)
-        for back in range(1, min(now.joint_age[0], len(recent.rows))):
-            recent.rows[slot - back] = np.nan
-        recent.breaks[slot - 1] = True
-        if heard:
-            out.alarm[t], out.onset[t], out.height[t] = 1, now.joint_age[0], now.joint_height[0]
-
-
-@kernel
-def watch(
-    X: Block, base: Base, now: Watch, recent: Recent, out: Evidence, heard: tuple[bool, bool], relearn: int
-) -> None:
-    """Watch rows; in place: `now`, `recent`, `out`, and the thresholds in `base`.
-
-    `heard` says whether the alarms of the joint CUSUM and of the metrics are reported. What stays changed for
-    more than `relearn` rows is recorded as quiet again.
+    Parameters
+    ----------
+    tail
+        ``float64[4]``, see `Cusum`.
+    rows
+        Rows since the base.
+    fresh
+        Share of rows that are not the row before: repeats are no news.
     """
-    T, d = X.shape
-    for n in range(d):  # a metric depends on nothing but its own past, so its rows are judged in one go
-        if not np.isnan(base.unit[n]):
-            _follow(n, X, base, now, out, heard[1], relearn)
-    for t in range(T):
-        if not np.isnan(base.joint[2]):
-            _judge_all(t, base, now, recent, out, heard[0])
-        _record(X[t], out.fate[t], recent, not 0 < now.joint_muted[0] <= relearn)
-        if out.alarm[t] == 0:
-            out.contributions[t] = np.nan
+    excess, seen = _excess(tail, channel.doubt), tail[3] + rows
+    within = max(rate, 1.0 / (seen * fresh))
+    height = tail[0] + excess * max(0.0, np.log(tail[1] / seen / within))
+    return float(max(FLOOR, height) + max(excess, channel.steep) * np.log(within / rate))
+
+
+@kernel
+def silence(tail: Array, rows: float, fresh: float, height: float, channel: Channel) -> float:
+    """How unlikely a CUSUM at `height` is in quiet time, -ln of the false alarms per row: the inverse of `bound`."""
+    excess, seen = _excess(tail, channel.doubt), tail[3] + rows
+    often, rarest = np.log(tail[1] / seen), np.log(seen * fresh)
+    edge = max(FLOOR, tail[0] + excess * max(0.0, often + rarest))
+    if height <= edge:
+        return float(min(max(rarest, -often), (height - tail[0]) / excess - often))
+    return float(max(rarest, -often) + (height - edge) / max(excess, channel.steep))
+
+
+@kernel
+def follow(c: int, g: float, repeats: bool, rate: float, channel: Channel, now: Cusum, calm: bool) -> bool:
+    """Take one more row into CUSUM c, in place, and return whether it fires; `rate`: its false alarms per row."""
+    x = g * now.ease[c]
+    if calm:
+        now.ease[c] = now.ease[c] * np.exp(-0.99 * channel.pace) if x > 1.0 else now.ease[c]
+        if x <= 1.0 and now.ease[c] < 1.0:
+            now.ease[c] = min(1.0, now.ease[c] * np.exp(0.01 * channel.pace))
+    height = now.height[c]
+    if height == 0.0:
+        if not x > 1.0:
+            return False
+        now.age[c] = 0
+        now.bound[c] = bound(now.tail[:, c], now.rows[0], now.rows[1], rate, channel)
+    now.age[c] += 1
+    height = climb(height, x, channel.clip, repeats)
+    now.top[c] = max(now.top[c], height)
+    fires = bool(now.latched[c] == 0 and height >= now.bound[c])
+    if now.latched[c] > 0:
+        height = min(height, REARM)
+    if fires or now.latched[c] > 0:
+        now.latched[c] += 1
+    now.height[c] = height
+    if height == 0.0:
+        _close(c, channel, now)
+    return fires
+
+
+@kernel
+def _close(c: int, channel: Channel, now: Cusum) -> None:
+    """Learn the maximum of an excursion that is over, in place."""
+    tail, top = now.tail[:, c], now.top[c]
+    if now.latched[c] > 0:
+        top = min(top, tail[0] + TOLD * _excess(tail, channel.doubt))
+    if top > tail[0] or now.latched[c] > 0:
+        tail[1] += 1.0
+        tail[2] += max(0.0, top - tail[0])
+    seen = tail[3] + now.rows[0]
+    if seen > 2.0 * MEMORY:
+        tail[1], tail[2], tail[3] = 0.5 * tail[1], 0.5 * tail[2], 0.5 * seen - now.rows[0]
+    now.top[c], now.latched[c] = 0.0, 0

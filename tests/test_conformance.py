@@ -72,7 +72,8 @@ def in_incident() -> Adapting:
 SUBJECTS: dict[type, list[Subject]] = {
     TriggerPoint: [
         Subject(trigger(), rows(), (lambda t: t.score_one({"a": 1.0}),)),
-        Subject(trigger(whole_window=True, channels=("joint",)), rows()),
+        Subject(trigger(channels=("joint",)), rows()),
+        Subject(trigger(mode="mssa"), rows()),
     ],
     EntityTriggers: [
         Subject(EntityTriggers, rows(), (lambda t: t.score_one({"a|x": 1.0}), lambda t: t.entities)),

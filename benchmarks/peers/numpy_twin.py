@@ -9,17 +9,9 @@ equal ours; a test holds it to that.
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.detectors.cusum import (
-    ECHO,
-    HABIT,
-    JOINT_CLIP,
-    LONE,
-    METRIC_CLIP,
-    REARM,
-    REPEAT,
-    SHARE_CLIP,
-    SPAN_CLIP,
-)
+from headwater.detectors.cusum import CROWD, FLOOR, LONE, MEMORY, REARM, REPEAT, TOLD, Channel
+from headwater.detectors.levels import ECHO, RATES, REACH
+from headwater.detectors.watch import CALM, FROZEN, STILL
 from headwater.online import Snapshot
 from headwater.streaming.records import Tick
 
@@ -30,119 +22,136 @@ CLIP = 10.0  # largest absolute z that enters a product
 
 
 class Watch:
-    """`TriggerPoint` from its snapshot on, without the refreshes of its base.
+    """`TriggerPoint` from its snapshot on, all metrics having a base.
 
     Parameters
     ----------
     learned
-        ``TriggerPoint.snapshot()`` of a detector that has learned its base, with the newest sample's share of the
-        energy (``whole_window=False``).
+        ``TriggerPoint.snapshot()`` of a detector that has learned its base.
+    rates
+        Accepted false alarms per row of the crowd, and of each metric.
     relearn
         Rows after which a change that stays is quiet again.
     """
 
-    def __init__(self, learned: Snapshot, relearn: int) -> None:
-        self.mean, self.scale, self.unit, self.bound, self.ahead, self.joint, self.last, self.height = (
-            np.array(learned[name], np.float64)
-            for name in ("mean", "scale", "unit", "bound", "ahead", "joint", "last", "height")
+    def __init__(self, learned: Snapshot, rates: tuple[float, float], relearn: int) -> None:
+        for name in ("centre", "scale", "spans", "jumps", "units", "caps", "gains", "level", "tail", "seen"):
+            setattr(self, name, np.array(learned[name], np.float64))
+        for name in ("height", "bound", "top", "ease", "age", "latched", "run", "last", "longest", "told", "since"):
+            setattr(self, name, np.array(learned[name]))
+        self.rates = np.array([rates[0], *[rates[1]] * len(self.centre)])
+        self.clip, self.pace, self.doubt, self.steep = (
+            np.array([getattr(CROWD, name), *[getattr(LONE, name)] * len(self.centre)]) for name in Channel._fields
         )
-        self.age, self.muted, self.held, self.rows, self.breaks, self.filled, self.before, self.peak = (
-            np.array(learned[name]) for name in ("age", "muted", "held", "rows", "breaks", "filled", "before", "peak")
-        )
-        self.centred = np.asarray(learned["window"]) - self.mean[:, None]
-        self.limit = ECHO * np.sqrt(self.unit) * self.scale
-        self.most = np.minimum((SPAN_CLIP, SHARE_CLIP), LONE * self.joint[:2])
-        self.settled = 1 if np.ptp(self.ahead) < 1e-9 else len(self.ahead) + 1
         self.relearn = relearn
-        self.joint_height = float(np.asarray(learned["joint_height"])[0])
-        self.joint_age, self.joint_muted = (int(np.asarray(learned[f"joint_{name}"])[0]) for name in ("age", "muted"))
+
+    level: Array
+    scale: Array
+    centre: Array
+    spans: Array
+    jumps: Array
+    units: Array
+    caps: Array
+    gains: Array
+    tail: Array
+    seen: Array
+    height: Array
+    bound: Array
+    top: Array
+    ease: Array
+    age: Array
+    latched: Array
+    run: Array
+    last: Array
+    longest: Array
+    told: Array
+    since: Array
 
     def step(self, x: Array) -> tuple[Array, float]:
-        """Judge a row ``float64[d]``: the CUSUM of each metric and the joint one, over their thresholds."""
-        self.age += self.height > 0.0
-        self.muted += self.muted > 0
-        learnable = ~((self.muted > 0) & (self.muted <= self.relearn))
-        there, armed = np.isfinite(x) & ~np.isnan(self.unit), self.muted == 0
-        judged = self.held >= self.settled
-        predicted = self._push(x, there, armed & judged)
-        error = (x - predicted) / self.scale
-        e = np.where(judged, error * error, 0.0)
-        g = e / self.unit
-        heard = there & armed
-        repeats = x == self.last
-        weight = np.where(repeats, REPEAT, 1.0) * heard
-        joint = self._judge(*(np.fmin(part, most) @ weight for part, most in zip((e, g), self.most, strict=True)))
-        begins = there & (self.height == 0.0)
-        self.before[begins], self.peak[begins], self.age[begins] = predicted[begins], 0.0, 1
-        step = np.minimum(g, METRIC_CLIP) - 1.0
+        """Judge a row ``float64[d]``: the CUSUM of each metric and that of the crowd, over their thresholds."""
+        self.since += 1
+        self.seen[0] += 1.0
+        there = np.isfinite(x)
+        near = np.where(there, np.clip(x, self.centre - REACH * self.scale, self.centre + REACH * self.scale), 0.0)
+        y = np.where(there, near - self.level, 0.0)
+        self.level += np.array(RATES)[:, None] * np.clip(y, -ECHO * self.scale, ECHO * self.scale)
+        square = y * y
+        e = self.gains[0][:, None] * np.minimum(square * self.spans, self.caps[0][:, None])
+        e += self.gains[1][:, None] * np.minimum(square * self.jumps, self.caps[1][:, None])
+        g = np.concatenate([[e.sum(axis=1).max()], (square * self.units).max(axis=0)])
+        repeats = np.concatenate([[False], x == self.last])
+        fires = self._climb(g, np.concatenate([[True], there]), repeats)
+        ratio = self.height / self.bound
+        frozen = self._rest(x, there)
+        news = fires & (self.age <= self.since)
+        if news.any() or (0 < frozen <= self.since[0]):
+            self.since[:] = 0
+            far = there & (np.abs(x - self.centre) > REACH * self.scale)
+            self.centre[far] = x[far]
+            self.level[:, far] = x[far]
+        return np.where(there, ratio[1:], np.nan), float(ratio[0])
+
+    def _climb(self, g: Array, there: NDArray[np.bool_], repeats: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Take a row into all CUSUMs; returns which fire."""
+        x = g * self.ease
+        learns = there & (self.since[0] > CALM) & ~((self.latched > 0) & (self.latched <= self.relearn))
+        exceeds = x > 1.0
+        risen = learns & ~exceeds & (self.ease < 1.0)
+        if risen.any():
+            self.ease[risen] = np.minimum(1.0, self.ease * np.exp(0.01 * self.pace))[risen]
+        np.multiply(self.ease, np.exp(-0.99 * self.pace), out=self.ease, where=learns & exceeds)
+        begins = there & (self.height == 0.0) & exceeds
+        for c in np.flatnonzero(begins).tolist():
+            self.age[c], self.bound[c] = 0, self._bound(c)
+        works = there & ((self.height > 0.0) | begins)
+        if not works.any():
+            return works
+        self.age += works
+        step = np.minimum(x, self.clip) - 1.0
         step[repeats & (step > 0.0)] *= REPEAT
-        np.copyto(self.height, np.maximum(self.height + step, 0.0), where=there)
-        np.copyto(self.peak, np.maximum(self.peak, np.abs(x - self.before) / self.scale), where=there)
-        np.copyto(self.last, x, where=there)
-        self.held[there] = np.minimum(self.held[there] + 1, self.centred.shape[1])
-        scores = np.where(there, self.height / self.bound, np.nan)
-        if not armed.all():
-            self._sink(there & ~armed, scores)
-        fired = heard & (self.height >= self.bound)
-        self._record(np.where(learnable, x, np.nan), fired)
-        if fired.any():
-            self.muted[fired] = 1
-            self.bound[fired] *= HABIT
-        return scores, joint
+        height = np.maximum(0.0, self.height + step)
+        np.maximum(self.top, height, out=self.top, where=works)
+        fires = works & (self.latched == 0) & (height >= self.bound)
+        height = np.where(self.latched > 0, np.minimum(height, REARM), height)
+        self.latched += works & (fires | (self.latched > 0))
+        np.copyto(self.height, height, where=works)
+        for c in np.flatnonzero(works & (height == 0.0)).tolist():
+            self._close(c)
+        return np.asarray(fires)
 
-    def _push(self, x: Array, there: NDArray[np.bool_], limited: NDArray[np.bool_]) -> Array:
-        """Move the samples into the windows and return what was predicted for them."""
-        fresh = there & (self.held == 0)
-        if fresh.any():
-            self.centred[fresh] = (x - self.mean)[fresh, None]
-        if there.all():
-            self.centred[:, :-1] = self.centred[:, 1:]
-        else:
-            self.centred[there, :-1] = self.centred[there, 1:]
-        ahead = self.centred[:, :-1] @ self.ahead
-        limit = np.where(limited, self.limit, np.inf)
-        np.copyto(self.centred[:, -1], np.clip(x - self.mean, ahead - limit, ahead + limit), where=there)
-        return self.mean + ahead
+    def _excess(self, c: int) -> float:
+        return float(self.tail[2, c] / self.tail[1, c] * (1.0 + self.doubt[c] / self.tail[1, c] ** 0.5))
 
-    def _sink(self, latched: NDArray[np.bool_], scores: Array) -> None:
-        """Let the CUSUMs of metrics that have alarmed sink back."""
-        scores[latched] = np.minimum(self.height[latched] / REARM, 1.0)
-        self.height[latched] = np.minimum(self.height[latched], REARM)
-        self.muted[latched & (self.height == 0.0)] = 0
+    def _bound(self, c: int) -> float:
+        seen, excess = self.tail[3, c] + self.seen[0], self._excess(c)
+        within = max(self.rates[c], 1.0 / (seen * self.seen[1]))
+        inside = self.tail[0, c] + excess * max(0.0, np.log(self.tail[1, c] / seen / within))
+        return float(max(FLOOR, inside) + max(excess, self.steep[c]) * np.log(within / self.rates[c]))
 
-    def _judge(self, plain: float, shares: float) -> float:
-        """Judge the sums of a row: the joint CUSUM over its threshold, or over where it sinks from."""
-        self.joint_age += self.joint_height > 0.0
-        self.joint_muted += self.joint_muted > 0
-        armed = self.joint_muted == 0
-        if self.joint_height == 0.0:
-            self.joint_age = 1
-        e = 0.5 * (plain / self.joint[0] + shares / self.joint[1])
-        self.joint_height = max(0.0, self.joint_height + min(e, JOINT_CLIP) - 1.0)
-        if armed:
-            ratio = float(self.joint_height / self.joint[2])
-            if self.joint_height >= self.joint[2]:
-                self.joint_muted = 1
-                self._forget(slice(None), self.joint_age)
-                self.breaks[self.filled[0] % len(self.rows) - 1] = True
-            return ratio
-        self.joint_height = min(self.joint_height, REARM)
-        self.joint_muted *= self.joint_height > 0.0
-        return self.joint_height / (REARM if self.joint_muted > 0 else float(self.joint[2]))
+    def _close(self, c: int) -> None:
+        """Learn the maximum of an excursion that is over."""
+        tail, told = self.tail[:, c], self.latched[c] > 0
+        top = min(self.top[c], tail[0] + TOLD * self._excess(c)) if told else self.top[c]
+        if told or top > tail[0]:
+            tail[1] += 1.0
+            tail[2] += max(0.0, top - tail[0])
+        seen = tail[3] + self.seen[0]
+        if seen > 2.0 * MEMORY:
+            tail[1:] = 0.5 * tail[1], 0.5 * tail[2], 0.5 * seen - self.seen[0]
+        self.top[c], self.latched[c] = 0.0, 0
 
-    def _record(self, x: Array, fired: NDArray[np.bool_]) -> None:
-        """Keep a row for the next base, unless it belongs to a change of the whole, or of a metric."""
-        for n in np.flatnonzero(fired).tolist():
-            self._forget(n, int(self.age[n]))
-        if 0 < self.joint_muted <= self.relearn:
-            return
-        slot = self.filled[0] % len(self.rows)
-        self.rows[slot], self.breaks[slot] = np.where(fired, np.nan, x), fired
-        self.filled[0] += 1
-
-    def _forget(self, metrics: slice | int, age: int) -> None:
-        """Take out the rows in which a change has turned out to have been under way."""
-        self.rows[self.filled[0] % len(self.rows) - np.arange(1, min(age, len(self.rows))), metrics] = np.nan
+    def _rest(self, x: Array, there: NDArray[np.bool_]) -> int:
+        """Count how long metrics have stood still; returns the rows since they froze if that is news."""
+        ends = there & (x != self.last)
+        keep = (self.told[0] > 0) & (self.run >= STILL * (self.longest + 1))
+        np.maximum(self.longest, self.run, out=self.longest, where=ends & ~keep)
+        self.run += there
+        self.run[ends] = 0
+        np.copyto(self.last, x, where=ends)
+        still = there & (self.run >= STILL * (self.longest + 1))
+        told = self.told[0]
+        self.told[0] = still.sum() >= FROZEN
+        return int(self.run[still].min()) if self.told[0] and not told else 0
 
 
 class Moments:
@@ -193,7 +202,7 @@ class QuietStep:
     ----------
     system
         Name in the ticks.
-    learned, relearn
+    learned, rates, relearn
         As `Watch` takes them.
     history
         Rows of the ring.
@@ -201,10 +210,19 @@ class QuietStep:
         Whether moments are learned.
     """
 
-    def __init__(self, system: str, learned: Snapshot, *, relearn: int, history: int, graph: bool = True) -> None:
-        d = len(np.asarray(learned["mean"]))
+    def __init__(
+        self,
+        system: str,
+        learned: Snapshot,
+        rates: tuple[float, float],
+        *,
+        relearn: int,
+        history: int,
+        graph: bool = True,
+    ) -> None:
+        d = len(np.asarray(learned["centre"]))
         self.system = system
-        self.watch = Watch(learned, relearn)
+        self.watch = Watch(learned, rates, relearn)
         self.moments = Moments(d) if graph else None
         self.values, self.times = np.empty((history, d), np.float32), np.empty(history)
         self.count = 0
