@@ -1,5 +1,7 @@
 """Detectors: blocks of metrics in, evidence of change out."""
 
+from .entities import EntityInfo, EntityTriggers
+from .mssa_trigger import MssaTrigger
 from .trigger import TriggerInfo, TriggerPoint
 
-__all__ = ["TriggerInfo", "TriggerPoint"]
+__all__ = ["EntityInfo", "EntityTriggers", "MssaTrigger", "TriggerInfo", "TriggerPoint"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from headwater.online import Block, SnapshotError
 
-from .mssa_watch import Signal, Watch, enter, lag_weights
+from .mssa import Signal, Watch, enter, lag_weights
 from .page import QUANTILE, learn
 
 __all__ = ["MssaState"]

@@ -7,8 +7,8 @@ import numpy as np
 
 from headwater.online import Block, Snapshot, restore, take
 
+from .mssa import Seen, Watch, enter, watch
 from .mssa_state import MssaState
-from .mssa_watch import Seen, Watch, enter, watch
 from .named_rows import NamedRows
 from .trigger_info import TriggerInfo
 

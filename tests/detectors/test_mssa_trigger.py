@@ -7,7 +7,7 @@ import pytest
 
 from headwater.benchmarks.detection.mssa_series import generated
 from headwater.benchmarks.peers.mssa_released import mssa_released
-from headwater.detectors import mssa_watch
+from headwater.detectors import mssa
 from headwater.detectors.mssa_trigger import MssaTrigger
 from headwater.detectors.trigger_info import TriggerInfo
 from headwater.online import Block
@@ -120,9 +120,9 @@ def test_frobenius_recursion_is_the_projection_of_each_window() -> None:
     trigger.fit(rows[:600])
     signal, now = trigger._state.views()
     for t in range(600, 700):
-        mssa_watch.enter(rows[t], signal, now, False)
+        mssa.enter(rows[t], signal, now, False)
         direct = np.linalg.norm(signal.complement.T @ rows[t - 23 : t + 1]) ** 2
-        assert mssa_watch.statistic(signal, now, False) == pytest.approx(direct)
+        assert mssa.statistic(signal, now, False) == pytest.approx(direct)
 
 
 def test_nothing_accumulates_after_a_wild_sample() -> None:
@@ -135,7 +135,7 @@ def test_nothing_accumulates_after_a_wild_sample() -> None:
         trigger.fit(X[:600])
         trigger.step(X[600:700])
         signal, now = trigger._state.views()
-        heights.append(mssa_watch.statistic(signal, now, False))
+        heights.append(mssa.statistic(signal, now, False))
     assert heights[0] == heights[1]
 
 
