@@ -60,6 +60,7 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         edges=tuple((caller, callee) for caller, callee in calls),
         topology=settings.topology.mode,
         base_rows=base,
+        mode=detector.mode,
         window=detector.window,
         rank=detector.rank,
         false_alarms_per_day=detector.false_alarms_per_day,

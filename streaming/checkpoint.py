@@ -28,7 +28,7 @@ _SHAPED_BY: dict[str, tuple[str, ...]] = {
     "known": (),
     "self": (),
     "ring": ("step",),
-    "trigger": ("step", "base_rows", "window", "rank", "false_alarms_per_day", "refractory_rows", "entities"),
+    "trigger": ("step", "mode", "base_rows", "window", "rank", "false_alarms_per_day", "refractory_rows", "entities"),
     "graph": ("step", "lags", "candidates", "penalty", "half_life", "fusion", "patience_rows", "edges", "topology"),
     "candidate": ("step", "kpi", "on_kpi"),
     "case": ("step",),

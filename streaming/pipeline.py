@@ -42,6 +42,7 @@ E = TypeVar("E", bound=Triggered | Ranked | Changed)
 def detectors(config: PipelineConfig) -> EntityTriggers:
     """The detectors of a system: one for each entity, with one budget of false alarms."""
     settings = {
+        "mode": config.mode,
         "base": config.base_rows,
         "window": config.window,
         "rank": config.rank,

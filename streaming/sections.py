@@ -179,8 +179,13 @@ class DetectorSection(Section):
 
     base: Duration = key("10m", "length of normal time to learn from", gt=0)
     base_rows: int = key(240, "at least so many rows of it", ge=30)
-    window: int = key(10, "rows in one trajectory window of the subspace model", ge=2)
-    rank: int | None = key(None, "dimensions of the signal subspace; none: chosen from the data", ge=1, examples=[3])
+    mode: Literal["level", "mssa"] = key(
+        "level", "level: how far rows lie off the metrics' own levels; mssa: the subspace statistic as it was published"
+    )
+    window: int | None = key(None, "mode mssa: rows in one window; none: the root of the base", ge=2, examples=[24])
+    rank: int | None = key(
+        None, "mode mssa: dimensions of the signal subspace; none: from the data", ge=1, examples=[3]
+    )
     false_alarms_per_day: float = key(1.0, "alarms accepted in quiet time, of all detectors of a system together", gt=0)
     entities: dict[str, str] = key(
         {}, "pattern on entity|metric = 'name', for metrics that share a detector; else each entity has its own"

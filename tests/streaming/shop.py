@@ -25,7 +25,6 @@ def config(**changes) -> PipelineConfig:
         "kpi": (("front|latency_s", "up"),),
         "edges": (("front", "cart"), ("cart", "db")),
         "base_rows": 60,
-        "window": 5,
         "batch_rows": 4,
         "close_rows": 8,
         "max_rows": 60,

@@ -78,9 +78,11 @@ def test_the_cap_on_systems_arrives():
 @pytest.mark.parametrize(
     ("sections", "named"),
     [
-        ({"detector": {"window": 2}}, "window must be at least 3 samples, not 2"),
-        ({"detector": {"window": 100}}, "base must be at least 10 windows"),
-        ({"detector": {"rank": 10}}, "rank must be 1 to 9"),
+        ({"detector": {"mode": "mssa", "window": 301}}, "a base must hold two windows"),
+        (
+            {"detector": {"mode": "mssa", "rank": 24}},
+            "rank must be a share below 1, or a whole number below the window",
+        ),
         ({"system": {"step": 0.001}}, "step is 0.001"),
     ],
 )

@@ -140,6 +140,7 @@ EDITS = {  # setting: (new value, the word of the sentence that says what learns
     "refractory_rows": (5, "[detector]"),
     "entities": ((("*", "shop"),), "[detector]"),
     "base_rows": (50, "[detector]"),
+    "mode": ("mssa", "[detector]"),
     "window": (6, "[detector]"),
     "lags": (2, "[causal]"),
     "penalty": (0.02, "[causal]"),

@@ -59,9 +59,9 @@ def test_the_meanings_of_a_section_stand_in_one_column() -> None:
 
 
 def test_validate_refuses_what_a_worker_would(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("headwater.toml").write_text('[detector]\nwindow = 500\nbase = "1m"\n')
+    Path("headwater.toml").write_text('[detector]\nmode = "mssa"\nwindow = 500\n')
     assert cli.invoke(["config", "validate"]) == 2
-    assert "base must be at least 10 windows" in capsys.readouterr().err
+    assert "a base must hold two windows" in capsys.readouterr().err
     Path("headwater.toml").write_text("")
     assert cli.invoke(["config", "validate"]) == 0
     told = capsys.readouterr()

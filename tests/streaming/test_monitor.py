@@ -358,8 +358,8 @@ def test_a_command_to_nobody_is_refused():
 def test_wrong_settings_fail_at_construction():
     with pytest.raises(ValueError, match="max_systems is 0"):
         monitor(max_systems=0)
-    with pytest.raises(ValueError, match="window must be at least 3"):
-        monitor(window=2)
+    with pytest.raises(ValueError, match="base must be at least 30 rows"):
+        monitor(base_rows=20)
     with pytest.raises(ValueError, match="staleness is 0"):
         Monitor(ALIGN._replace(staleness=0), config())
 
