@@ -34,7 +34,8 @@ def page_matrix(rows: Floats, window: int) -> Floats:
 
 def rank_by_singular_values(page: Floats, share: float) -> int:
     """Fewest leading singular values, not squared, whose sum exceeds `share` of all."""
-    total = np.cumsum(np.linalg.svd(page, compute_uv=False))
+    # The released code asks for all of V, which wide pages make it pay for dearly.
+    total = np.cumsum(np.linalg.svd(page)[1])
     return int(np.argmax(total > share * total[-1])) + 1
 
 
