@@ -37,7 +37,7 @@ class Host:
     """What is planted; the defaults: a fault that travels lagged edges of unit gain."""
 
     gain: tuple[float, float] = (1.0, 1.0)  # range
-    size: tuple[float, float] = (3.0, 6.0)  # range, of the fault, in the root's largest deviation but 1 % of quiet rows
+    size: tuple[float, float] = (4.0, 8.0)  # range, of the fault, in the root's largest deviation but 1 % of quiet rows
     edges: bool = True
     lagged: bool = True  # else every effect falls into the row of its cause
     learnable: bool = True  # else the edges are there during the fault only
