@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SYMPTOMS", "Columns", "Role", "describe", "role_of"]
+__all__ = ["SYMPTOMS", "Columns", "Role", "describe", "role_of", "with_calls"]
 
 
 class Role(IntEnum):
@@ -70,17 +70,30 @@ def describe(names: Sequence[str], edges: Sequence[tuple[str, str]] = ()) -> Col
     services = tuple(dict.fromkeys(o for o in owners if not o.startswith("__")))
     number = {service: i for i, service in enumerate(services)}
     types = {metric: i for i, metric in enumerate(dict.fromkeys(metrics))}
-    calls = np.zeros((len(services), len(services)), np.bool_)
-    seen = [tuple(e.removeprefix("edge:").split(">", 1)) for e in entities if e.startswith("edge:") and ">" in e]
-    for caller, callee in (*edges, *seen):
-        if caller in number and callee in number and caller != callee:
-            calls[number[caller], number[callee]] = True
-    return Columns(
+    seen = [e.removeprefix("edge:").partition(">")[::2] for e in entities if e.startswith("edge:") and ">" in e]
+    columns = Columns(
         names=tuple(names),
         services=services,
         owner=np.array([number.get(o, -1) for o in owners], np.int64),
         types=np.array([types[m] for m in metrics], np.int64),
         roles=np.array([role_of(m) for m in metrics], np.int64),
         bad=np.array([-1 if re.search("success|availab", m.lower()) else 1 for m in metrics], np.int64),
-        calls=calls,
+        calls=np.zeros((len(services), len(services)), np.bool_),
     )
+    return with_calls(columns, (*edges, *seen))
+
+
+def with_calls(columns: Columns, calls: Sequence[tuple[str, str]]) -> Columns:
+    """Add ``(caller, callee)`` pairs of services that the columns own; others say nothing and are passed over.
+
+    >>> with_calls(describe(["a|cpu", "b|cpu"]), [("a", "b"), ("b", "x")]).calls.tolist()
+    [[False, True], [False, False]]
+    """
+    if not calls:
+        return columns
+    number = {service: i for i, service in enumerate(columns.services)}
+    more = columns.calls.copy()
+    for caller, callee in calls:
+        if caller in number and callee in number and caller != callee:
+            more[number[caller], number[callee]] = True
+    return replace(columns, calls=more)

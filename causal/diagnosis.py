@@ -5,12 +5,13 @@ lowered where the invariant graph predicts a metric during the incident from oth
 `explaining`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import SYMPTOMS, Columns
+from .columns import SYMPTOMS, Columns, with_calls
+from .confidence import Answer, judge
 from .coral import Coral
 from .evidence import Evidence, Surprise, median, usual_range
 from .explaining import Explained, explain_away
@@ -20,16 +21,11 @@ from .propagation import evidence_transitions, transitions, walk
 from .ranking import ServiceScores, order_metrics, score_services
 from .recipe import SHIPPED, Recipe
 
-__all__ = ["Answer", "Diagnosis", "Findings"]
+__all__ = ["Diagnosis", "Findings"]
 
 Floats = NDArray[np.float64]
-NAMED, WEAK = 2.0, 1.0  # ratios from which a culprit is named, or at least guessed
-ABNORMAL = 2.0  # of a metric that is more than noise
-
-
-Answer: TypeAlias = Literal["named", "weak", "nothing", "outside"]
-"""Named: a culprit may be named. Weak: a guess. Nothing: nothing unusual in what is measured. Outside: the KPIs
-suffer, and nothing else that is measured is unusual."""
+_CONTEXT = 20  # rows
+_SILENT = 2.0  # a metric that was missing for twice as long as ever is not measured any more
 
 
 class Findings(NamedTuple):
@@ -80,6 +76,9 @@ class Diagnosis:
         ``float64[d]``, a row to take the level from, where time jumped between the history and the window.
     late
         Rows of the window before a second, later start; 0: none.
+    lead
+        ``float64[m, d]``, rows right before the window that do not follow the history: the level is theirs, and
+        `anchor` is not needed.
     recipe
         Weights of the parts.
     """
@@ -96,6 +95,7 @@ class Diagnosis:
         by_walk: bool = False,
         anchor: Floats | None = None,
         late: int = 0,
+        lead: Floats | None = None,
         recipe: Recipe = SHIPPED,
     ) -> None:
         self.columns = columns
@@ -106,21 +106,27 @@ class Diagnosis:
         self.late = late
         self.recipe = recipe
         self._surprise = Surprise(types=columns.types, recipe=recipe)
-        self._model = self._surprise.fit(history, restarts)
-        self._tail = history[-20:]  # context of forecasts into the window
-        if anchor is not None:
-            self._model.level = np.where(np.isfinite(anchor), anchor, self._model.level)
-            self._model.tail = np.tile(self._model.level, (len(self._model.tail), 1))
-            self._tail = np.tile(self._model.level, (len(self._tail), 1))
+        self._history = history
+        model, before = self._surprise.fit(history, restarts), history
+        if lead is None and anchor is not None:
+            lead = anchor[None, :]
+        if lead is not None and len(lead):
+            model = self._surprise.settle(model, lead)
+            before = np.vstack([np.tile(model.level, (_CONTEXT, 1)), lead])
+        self._model = model
+        self._tail = before[-_CONTEXT:]  # context of forecasts into the window
         self._low, self._high = usual_range(history)
-        self._near = usual_range(np.abs(history - self._model.levels))[1]
+        self._near = usual_range(np.abs(history - self._model.levels[0]))[1]
 
     def examine(self, window: Floats, coral: Coral, suspects: NDArray[np.int64]) -> Findings:
         """Diagnose a window (``float64[W, d]``) that follows the history; `coral` knows the columns `suspects`."""
         evidence = self._weigh(window)
         suspicion, explained, by = self._explain(window, evidence.abnormal, coral, suspects)
         roles = frozenset(self.columns.roles[self.kpi].tolist())
-        services = score_services(self.columns, evidence.abnormal, evidence.deviation, roles)
+        gone = evidence.silent >= _SILENT
+        services = score_services(
+            self.columns, evidence.abnormal, evidence.deviation, roles, silent=gone, recipe=self.recipe
+        )
         graph = _spread(coral.weights(), suspects, len(suspicion))
         steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)
         visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)
@@ -128,12 +134,15 @@ class Diagnosis:
             order = np.argsort(-visits, kind="stable")
             score = visits
         else:
-            order, score = order_metrics(self.columns, evidence.abnormal, suspicion, services)
+            order, score = order_metrics(
+                self.columns, evidence.abnormal, suspicion, services, inside_first=self.recipe.inside_first
+            )
         # Without a KPI the path leads to the symptom that stands out most.
         ends = self.kpi if len(self.kpi) else np.flatnonzero(np.isin(self.columns.roles, SYMPTOMS))
         goal = int(ends[np.argmax(evidence.abnormal[ends])]) if len(ends) else int(order[0])
-        path = path_to(self.columns, graph.W, evidence.abnormal, int(order[0]), goal)
-        return Findings(
+        columns = with_calls(self.columns, services.added)
+        path = path_to(columns, graph.W, evidence.abnormal, int(order[0]), goal)
+        findings = Findings(
             order=order,
             score=score,
             services=services,
@@ -146,15 +155,21 @@ class Diagnosis:
             usual=self._model.level,
             path=path,
             graph=graph,
-            confidence=evidence.ratio / (1.0 + evidence.ratio),
+            confidence=0.0,
             sustained=evidence.sustained,
             sharp=evidence.sharp,
             silent=evidence.silent,
             ratio=evidence.ratio,
-            answer=self._answer(evidence),
-            added=(),
-            hops=hops_of(path, graph, evidence.deviation),
+            answer="outside",  # where most of what is measured has gone silent, the cause is not in it
+            added=services.added,
+            hops=hops_of(path, columns, graph, evidence.abnormal, evidence.deviation),
         )
+        answer, confidence = judge(self.columns, self.kpi, findings, self.offsets(window), self._history)
+        return findings._replace(answer=findings.answer if evidence.blind else answer, confidence=confidence)
+
+    def offsets(self, window: Floats) -> Floats:
+        """How far a window (``float64[W, d]``) is off the level at its start, in scales of each metric."""
+        return np.asarray((window - self._model.level) / self._model.scale[0])
 
     def _weigh(self, window: Floats) -> Evidence:
         """The evidence of the window, or that since its later start where it is stronger.
@@ -168,23 +183,8 @@ class Diagnosis:
         model = self._surprise.advance(self._model, window[: self.late])
         second = self._surprise.score(model, window[self.late :])
         later = second.abnormal > first.abnormal
-        parts = [np.where(later, b, a) for a, b in zip(first[:-1], second[:-1], strict=True)]
-        return Evidence._make([*parts, max(first.ratio, second.ratio)])
-
-    def _answer(self, evidence: Evidence) -> Answer:
-        """How much may be said."""
-        if evidence.ratio < WEAK:
-            return "nothing"
-        others = np.delete(evidence.abnormal, self.kpi)
-        if len(self.kpi) and others.max(initial=0.0) < ABNORMAL:
-            return "outside"
-        return "named" if evidence.ratio >= NAMED else "weak"
-
-    def suspects(self, window: Floats, most: int) -> NDArray[np.int64]:
-        """The KPIs and the most abnormal columns of a window, `most` in all, for a graph that cannot hold every one."""
-        abnormal = self._surprise.score(self._model, window).abnormal
-        abnormal[self.kpi] = np.inf
-        return np.sort(np.argsort(-abnormal, kind="stable")[:most])
+        parts = [np.where(later, b, a) for a, b in zip(first[:-2], second[:-2], strict=True)]
+        return Evidence._make([*parts, max(first.ratio, second.ratio), first.blind])
 
     def usual(self, rows: Floats, watched: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the median of the newest `rows` (``float64[r, d]``) is usual again, for columns `watched`.

@@ -1,23 +1,22 @@
 """How abnormal is each metric, seen alone: one number per metric, comparable across all of them.
 
-A window of rows is scored against the quiet history in two ways that are allowed to disagree: a *sustained*
-statistic (prefix medians: faults that last) and a *sharp* one (scans and peaks: faults of a row or two). Each is
-divided by its own 99 % quantile over quiet windows of the same length, pooled over the metrics of one type, so
-that 1 is the one-in-a-hundred event of this type of metric in quiet time, and the larger of the two may be taken.
-
-Per metric: the level ``L_t`` is an EWMA frozen where the window starts, ``e_t`` the residual of an AR(3); scales
-are clipped at the .98 quantile and shrunk to the metric's type. No graph is used here.
+A window of rows is scored against the quiet history in three ways that are allowed to disagree: a *sustained*
+statistic (prefix medians against a fast level: faults that go on), a *sharp* one (scans and peaks: faults of a row or
+two) and a *lasting* one (the median of the whole window against a slow level: faults that ramp up, or whose start was
+given late). Each is divided by its own 99 % quantile over quiet windows of the same length, pooled over the metrics of
+one type, so that 1 is the one-in-a-hundred event of this type of metric in quiet time, and the largest may be taken.
+A metric that has gone *silent* is counted beside them (`silence`). No graph is used here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .recipe import SHIPPED, Recipe
+from .silence import Silence
 from .surprise_kernels import (
-    PRIOR_ROWS,
     ar_residuals,
     autocorrelations,
     column_medians,
@@ -29,48 +28,53 @@ from .surprise_kernels import (
 __all__ = ["Evidence", "Surprise", "SurpriseModel", "median", "usual_range"]
 
 Floats = NDArray[np.float64]
-_PRIOR_LAGS = 30.0  # the same for the type's autocorrelations
-_LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40)  # of quiet windows; a window is held against the next longer ones
+_FAST, _SLOW = 0.1, 0.01  # rates of the two levels
+_STEP = 10.0, 1.0  # scales at which their steps are clipped: the slow one is not moved by what may be a fault
+_PRIOR_LAGS = 30.0  # rows of its type's autocorrelations that every metric starts from
+_LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40, 64, 96, 128, 192, 256, 384, 512)  # of quiet windows
+_SHARE = 3  # a window is at most so large a part of history: of longer ones there are no quiet examples
+_SHORTEST = 8  # but so many rows are always looked at
 _WINDOWS = 40  # quiet windows that a tail needs
+_LASTS = 16.0  # rows at which a shift that fills the window counts half
 
 
 class Evidence(NamedTuple):
     """The evidence of one window."""
 
     abnormal: Floats  # [d], 1 = one in a hundred quiet windows of this type; the largest of the next three
-    sustained: Floats  # [d], of the statistic of faults that last
+    sustained: Floats  # [d], of the statistics of faults that last
     sharp: Floats  # [d], of the statistic of faults of a row or two
     silent: Floats  # [d], of having gone silent
     deviation: Floats  # [d], signed: window median minus the level at its start, in the metric's unit
     value: Floats  # [d], window median; the level where nothing was measured
     ratio: float  # largest abnormality over the .95 quantile of the largest one of quiet windows
+    blind: bool  # most of what is measured has gone silent at once: nothing can be said of single metrics
 
 
 class Tails(NamedTuple):
     """What is rare in quiet windows of one length."""
 
-    sustained: Floats  # [d], .99 quantile of the metric's type
-    sharp: Floats  # [d]
+    of: Floats  # [3, d], .99 quantile of the metric's type, per statistic
     highest: float  # .95 quantile of the largest abnormality in a window
 
 
 @dataclass(slots=True)
 class SurpriseModel:
-    """What quiet history says about each metric; arrays are ``[d]``, ``[n, d]`` or ``[d, 3]``."""
+    """What quiet history says about each metric; an axis of three is fast level, forecast, slow level."""
 
-    loc: Floats
-    level: Floats  # the EWMA level at the end of history
+    loc: Floats  # [d], what forecasts are centred at
+    level: Floats  # [d], the fast level at the end of history
+    slow: Floats  # [d], the slow one
     tail: Floats  # [3, d], the newest rows, for the AR residual of the first rows of a window
     ar: Floats  # [d, 3]
-    scale_level: Floats  # [d], of x - level
-    scale_ar: Floats  # [d], of the AR residual
-    levels: Floats  # [n, d], the level before each row
-    innovations: Floats  # [n, d], the AR residual of each row
-    history: Floats  # [n, d]
-    clip: Floats  # [2, d], the .98 quantiles at which scales are clipped
-    prior: Floats  # [2, d], variance of the type
+    scale: Floats  # [3, d]
+    levels: Floats  # [2, n, d], both levels before each row
+    series: Floats  # [3, n, d], distances from these, and the AR residual between them
+    clip: Floats  # [3, d], the .98 quantiles at which scales are clipped
+    prior: Floats  # [3, d], variance of the type
     restarts: NDArray[np.bool_]  # [n]
-    tails: dict[int, Tails]  # by length of the window, filled when first needed
+    silence: Silence
+    tails: dict[int, Tails] = field(default_factory=dict)  # by length of the window, filled when first needed
 
 
 class Surprise:
@@ -101,105 +105,145 @@ class Surprise:
         self.types = types
         self.recipe = recipe
         self.windows = windows
+        self._late = 1.0 / recipe.early if recipe.early else 0.0
+        self._kin = max(recipe.kin, 1e-6)  # without kin a metric that never moved has next to no scale
         self._members = [np.flatnonzero(types == t) for t in np.unique(types)]
 
     def fit(self, history: Floats, restarts: NDArray[np.bool_] | None = None) -> SurpriseModel:
         """Learn locations, levels, autoregressions and scales from quiet rows (``float64[n, d]``, NaN allowed).
 
-        `restarts` (``bool[n]``) names rows before which time jumped: there the level starts anew.
+        `restarts` (``bool[n]``) names rows before which time jumped: there the fast level starts anew. Of n rows of
+        history, levels and forecasts count ``n / (n + 50)``: in few rows the median is the safer guess.
         """
         if restarts is None:
             restarts = np.zeros(len(history), np.bool_)
+        n = len(history)
+        trust = n / (n + self.recipe.young) if n else 0.0
         loc = median(history)
-        coarse = _scale(history - loc, self._members)
-        levels, level = levels_of(history, loc, np.sqrt(coarse[0]), restarts)
-        ar = self._autoregression(history - loc)
-        innovations = ar_residuals(history - loc, ar, 30.0 * np.sqrt(coarse[0]))
-        variance_level, clip_level, prior_level = _scale(history - levels, self._members)
-        variance_ar, clip_ar, prior_ar = _scale(innovations, self._members)
+        coarse = np.sqrt(self._scale(history - loc)[0])
+        fast, level = levels_of(history, loc, _STEP[0] * coarse, _FAST, restarts)
+        slowly, slow = levels_of(history, loc, _STEP[1] * coarse, _SLOW, np.zeros(n, np.bool_))
+        levels = np.stack([loc + trust * (fast - loc), slowly])
+        ar = trust * self._autoregression(history - loc)
+        series = np.stack([history - levels[0], ar_residuals(history - loc, ar, 30.0 * coarse), history - slowly])
+        variance, clip, prior = (np.stack(part) for part in zip(*map(self._scale, series), strict=True))
         return SurpriseModel(
             loc=loc,
-            level=level,
+            level=loc + trust * (level - loc),
+            slow=slow,
             tail=np.ascontiguousarray(history[-3:]),
             ar=ar,
-            scale_level=np.sqrt(variance_level),
-            scale_ar=np.sqrt(variance_ar),
+            scale=np.sqrt(variance),
             levels=levels,
-            innovations=innovations,
-            history=history,
-            clip=np.stack([clip_level, clip_ar]),
-            prior=np.stack([prior_level, prior_ar]),
+            series=series,
+            clip=clip,
+            prior=prior,
             restarts=restarts,
-            tails={},
+            silence=Silence.of(history),
         )
 
     def score(self, model: SurpriseModel, window: Floats) -> Evidence:
         """Score one window of rows (``float64[W, d]``) that directly follows the history."""
-        length = next((W for W in _LENGTHS if len(window) <= W), len(window))
+        looked = window[: max(len(model.restarts) // _SHARE, _SHORTEST)]
+        length = next((W for W in _LENGTHS if len(looked) <= W), len(looked))
         if length not in model.tails:
             model.tails[length] = self._tails(model, length)
         tails = model.tails[length]
-        sustained, sharp = self._statistics(model, window)
-        sustained, sharp = self.recipe.sustained * sustained / tails.sustained, self.recipe.sharp * sharp / tails.sharp
+        sustained, sharp, lasting = self._weights(len(looked)) * self._statistics(model, looked) / tails.of
+        silent, blind = model.silence.judge(window)
+        sustained = np.maximum(sustained, lasting)
         abnormal = np.maximum(sustained, sharp)
+        silent *= self.recipe.silence
+        # Silence has no size that compares with a deviation: one that is certain stands above all of them.
+        loudest = float(abnormal.max(initial=0.0))
+        silent = np.where(silent >= 2.0, silent + loudest, silent)
+        abnormal = np.maximum(abnormal, silent)
         seen = np.isfinite(window).any(axis=0)
         value = np.where(seen, median(window), model.level)
         deviation = np.nan_to_num(value - model.level)
         ratio = float(abnormal.max(initial=0.0)) / tails.highest
-        return Evidence(abnormal, sustained, sharp, np.zeros_like(abnormal), deviation, value, ratio)
+        return Evidence(abnormal, sustained, sharp, silent, deviation, value, ratio, blind)
 
     def advance(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
         """The model for a window that starts after `rows` (``float64[r, d]``), which follow the history."""
         still = np.zeros(len(rows), np.bool_)
-        _, level = levels_of(rows, model.level, model.scale_level, still)
+        _, level = levels_of(rows, model.level, _STEP[0] * model.scale[0], _FAST, still)
         return replace(model, level=level, tail=np.vstack([model.tail, rows])[-3:])
 
-    def _statistics(self, model: SurpriseModel, window: Floats) -> tuple[Floats, Floats]:
+    def settle(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
+        """The model for a window after `rows` (``float64[r, d]``) that do not follow the history, but set its level."""
+        seen = np.isfinite(rows).any(axis=0)
+        start = np.where(seen, median(rows), model.level)
+        slow = np.where(seen, start, model.slow)
+        loc = np.where(seen, start, model.loc)
+        return self.advance(replace(model, loc=loc, level=start, slow=slow, tail=np.tile(start, (3, 1))), rows)
+
+    def _weights(self, rows: int) -> Floats:
+        """Weights of the statistics of a window of so many rows: what has lasted for long may count alone."""
+        r = self.recipe
+        return np.array([[r.sustained], [r.sharp], [r.lasting * rows / (rows + _LASTS)]])
+
+    def _statistics(self, model: SurpriseModel, window: Floats) -> Floats:
         centred = np.vstack([model.tail, window]) - model.loc
-        e = ar_residuals(centred, model.ar, 30.0 * model.scale_level)[len(model.tail) :]
-        return window_statistics(window - model.level, e, model.scale_level, model.scale_ar)
+        e = ar_residuals(centred, model.ar, 30.0 * model.scale[0])[len(model.tail) :]
+        return window_statistics(np.stack([window - model.level, e, window - model.slow]), model.scale, self._late)
 
     def _tails(self, model: SurpriseModel, W: int) -> Tails:
-        """What both statistics reach in quiet windows of W rows; none lies across a restart if enough do not."""
-        length = len(model.history)
+        """What the statistics reach in quiet windows of W rows; none lies across a restart if enough do not."""
+        length = len(model.restarts)
         jumps = np.concatenate([[0], np.cumsum(model.restarts)])
         starts = np.arange(0, max(length - W + 1, 0), max(1, length // self.windows))
         whole = jumps[starts + W] == jumps[np.maximum(starts - 2, 0)]  # 3 rows of context for a forecast
         if whole.sum() >= _WINDOWS:
             starts = starts[whole]
-        sustained, sharp = quiet_statistics(
-            model.history, model.levels, model.innovations, model.clip, model.prior, starts, W
-        )
-        tails = self._tail(sustained), self._tail(sharp)
+        quiet = quiet_statistics(model.series, model.levels, model.clip, model.prior, self._kin, self._late, starts, W)
+        tails = np.stack([self._tail(one) for one in quiet])
         highest = 1.0
         if len(starts):
-            quiet = np.maximum(self.recipe.sustained * sustained / tails[0], self.recipe.sharp * sharp / tails[1])
-            highest = max(1.0, float(np.quantile(quiet.max(axis=1), 0.95)))
-        return Tails(*tails, highest)
+            largest = (self._weights(W)[:, :, None] * quiet / tails[:, None]).max(axis=(0, 2))
+            highest = max(1.0, float(np.quantile(largest, 0.95)))
+        return Tails(tails, highest)
 
     def _tail(self, quiet: Floats) -> Floats:
         """The .99 quantile over quiet windows, per type, at least 1; a lone metric borrows from all."""
         tails = np.ones(quiet.shape[1])
-        if not quiet.size:
+        if not quiet.size or not self.recipe.tail:
             return tails
-        pooled = float(np.quantile(quiet, 0.99))
+        pooled = float(np.quantile(quiet, self.recipe.tail))
         for members in self._members:
-            own = float(np.quantile(quiet[:, members], 0.99)) if len(members) > 1 else pooled
+            own = float(np.quantile(quiet[:, members], self.recipe.tail)) if len(members) > 1 else pooled
             tails[members] = max(1.0, own)
         return tails
 
     def _autoregression(self, centred: Floats) -> Floats:
         """AR(3) per metric by Yule-Walker, autocorrelations shrunk to those of the type."""
         r, n = autocorrelations(centred)
-        ar = np.zeros((centred.shape[1], 3))
+        shrunk = np.empty_like(r)
         for members in self._members:
             weight = n[members, None]
             pooled = (r[members] * weight).sum(axis=0) / max(weight.sum(), 1.0)
-            shrunk = (r[members] * weight + _PRIOR_LAGS * pooled) / (weight + _PRIOR_LAGS)
-            for j, rho in zip(members, shrunk, strict=True):
-                toeplitz = np.array([[1.0, rho[0], rho[1]], [rho[0], 1.0, rho[0]], [rho[1], rho[0], 1.0]])
-                ar[j] = np.linalg.solve(toeplitz + 1e-6 * np.eye(3), rho)
-        return ar
+            shrunk[members] = (r[members] * weight + _PRIOR_LAGS * pooled) / (weight + _PRIOR_LAGS)
+        lags = np.abs(np.subtract.outer(range(3), range(3)))
+        toeplitz = np.concatenate([np.ones((len(r), 1)), shrunk], axis=1)[:, lags] + 1e-6 * np.eye(3)
+        return np.asarray(np.linalg.solve(toeplitz, shrunk[:, :, None])[:, :, 0])
+
+    def _scale(self, D: Floats) -> tuple[Floats, Floats, Floats]:
+        """Variance per column, clipped at its .98 quantile and shrunk to its type; with the clip and the prior."""
+        known = np.isfinite(D)
+        n = known.sum(axis=0)
+        sizes = np.where(known, np.abs(D), 0.0)
+        clip = np.array(
+            [np.quantile(sizes[known[:, j], j], self.recipe.clip or 1.0) if n[j] else 0.0 for j in range(len(n))]
+        )
+        total = (np.minimum(sizes, clip) ** 2).sum(axis=0)
+        raw = (sizes**2).sum(axis=0) / np.maximum(n, 1)
+        prior = np.empty(len(n))
+        for columns in self._members:
+            varied = raw[columns][raw[columns] > 0]
+            # A type that never moved: any move is news, but not infinitely so.
+            floor = 1e-4 * max(float(sizes[:, columns].max(initial=0.0)), 1.0) ** 2
+            prior[columns] = np.exp(np.log(varied).mean()) if len(varied) else floor
+        return (total + self._kin * prior) / (n + self._kin), clip, prior
 
 
 def median(X: Floats) -> Floats:
@@ -214,20 +258,3 @@ def usual_range(history: Floats) -> tuple[Floats, Floats]:
     low, high = np.nanquantile(np.where(np.isfinite(history).any(axis=0), history, 0.0), [0.005, 0.995], axis=0)
     margin = 0.1 * (high - low) + 1e-9 * np.abs(high)
     return low - margin, high + margin
-
-
-def _scale(D: Floats, members: list[NDArray[np.int64]]) -> tuple[Floats, Floats, Floats]:
-    """Variance per column, clipped at its .98 quantile and shrunk to its type; with the clip and the prior."""
-    known = np.isfinite(D)
-    n = known.sum(axis=0)
-    squares = np.where(known, D, 0.0) ** 2
-    clip = np.array([np.quantile(np.abs(D[known[:, j], j]), 0.98) if n[j] else 0.0 for j in range(D.shape[1])])
-    total = np.minimum(squares, clip**2).sum(axis=0)
-    raw = squares.sum(axis=0) / np.maximum(n, 1)
-    prior = np.empty(D.shape[1])
-    for columns in members:
-        varied = raw[columns][raw[columns] > 0]
-        # A type that never moved: any move is news, but not infinitely so.
-        floor = 1e-4 * max(float(np.nanmax(np.abs(D[:, columns]), initial=0.0)), 1.0) ** 2
-        prior[columns] = np.exp(np.log(varied).mean()) if len(varied) else floor
-    return (total + PRIOR_ROWS * prior) / (n + PRIOR_ROWS), clip, prior

@@ -1,13 +1,17 @@
 """Does a user notice? A change opens an incident on its own, or only when a KPI gets worse: this is that question."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Surprise, median, usual_range
+from .recipe import SHIPPED
 
 __all__ = ["KpiWatch"]
 
 Floats = NDArray[np.float64]
+_LOUD = replace(SHIPPED, silence=0.0)  # nobody suffers from a KPI that is not reported
 
 
 class KpiWatch:
@@ -35,7 +39,7 @@ class KpiWatch:
 
     def __init__(self, *, history: Floats, restarts: NDArray[np.bool_], sign: NDArray[np.int64]) -> None:
         self.sign = sign
-        self._surprise = Surprise(types=np.arange(history.shape[1]))
+        self._surprise = Surprise(types=np.arange(history.shape[1]), recipe=_LOUD)
         self._model = self._surprise.fit(history, restarts)
         low, high = usual_range(history)
         self._low, self._high = np.where(sign > 0, -np.inf, low), np.where(sign < 0, np.inf, high)

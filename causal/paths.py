@@ -27,11 +27,14 @@ class Hop(NamedTuple):
     kind: Literal["learned", "call"]
 
 
-def hops_of(path: tuple[int, ...], graph: Graph, deviation: Floats) -> tuple[Hop, ...]:
+def hops_of(
+    path: tuple[int, ...], columns: Columns, graph: Graph, abnormal: Floats, deviation: Floats
+) -> tuple[Hop, ...]:
     """Describe the steps of a path.
 
-    Of a learned edge the share is that of all learned weight into the effect; of a call it is the deviation of the
-    cause over that of the effect, in natural units and at most 1.
+    Of a learned edge the share is that of all learned weight into the effect. Of a step that only the call graph
+    suggests it is the deviation of the cause over that of the effect where both are of one type, else the same of
+    their abnormalities; at most 1.
     """
     hops = []
     for i, j in pairwise(path):
@@ -39,7 +42,8 @@ def hops_of(path: tuple[int, ...], graph: Graph, deviation: Floats) -> tuple[Hop
         if weight > 0:
             share = weight / float(graph.W[:, j].sum())
         else:
-            share = min(1.0, abs(float(deviation[i])) / max(abs(float(deviation[j])), 1e-12))
+            size = np.abs(deviation) if columns.types[i] == columns.types[j] else abnormal
+            share = min(1.0, float(size[i]) / max(float(size[j]), 1e-12))
         hops.append(Hop(i, j, weight, int(graph.lag[i, j]), share, "learned" if weight > 0 else "call"))
     return tuple(hops)
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Columns, Role
+from .columns import SYMPTOMS, Columns, Role
+from .mirrors import mirrored
+from .recipe import SHIPPED, Recipe
 
 __all__ = ["ServiceScores", "order_metrics", "score_services"]
 
@@ -24,13 +26,20 @@ class ServiceScores(NamedTuple):
     """One number per service; arrays are ``[s]``."""
 
     score: Floats
-    internal: Floats  # abnormality of the most abnormal internal metric
+    internal: Floats  # abnormality of the most abnormal internal metric, or of one that has gone silent
     external: Floats  # the same of the symptoms
     flow: Floats  # suspicion absorbed
+    added: tuple[tuple[str, str], ...] = ()  # (caller, callee), calls recognised from the data
 
 
 def score_services(
-    columns: Columns, abnormal: Floats, deviation: Floats, kpi_roles: frozenset[int] = frozenset()
+    columns: Columns,
+    abnormal: Floats,
+    deviation: Floats,
+    kpi_roles: frozenset[int] = frozenset(),
+    *,
+    silent: NDArray[np.bool_] | None = None,
+    recipe: Recipe = SHIPPED,
 ) -> ServiceScores:
     """Score services by their own evidence and by the symptoms that flow to them.
 
@@ -42,6 +51,10 @@ def score_services(
         ``float64[d]``: see `headwater.causal.evidence.Evidence`.
     kpi_roles
         With KPIs of a known role (latency, availability) only symptoms of these roles, and saturation, count.
+    silent
+        ``bool[d]``, metrics that have gone silent: inside their service something is wrong, whatever they measure.
+    recipe
+        Weights of the parts.
 
     Examples
     --------
@@ -55,30 +68,39 @@ def score_services(
     """
     s = len(columns.services)
     internal, external = np.zeros(s), np.zeros(s)
+    gone = np.zeros(len(abnormal), np.bool_) if silent is None else silent
+    asked = kpi_roles & frozenset(SYMPTOMS) or frozenset(SYMPTOMS)
     symptom = columns.roles != Role.INTERNAL
-    if kpi_roles & {Role.LATENCY, Role.AVAILABILITY}:
+    if kpi_roles & frozenset(SYMPTOMS):
         symptom &= np.isin(columns.roles, [Role.SATURATION, *kpi_roles])
-    owned = columns.owner >= 0
-    inside = owned & (columns.roles == Role.INTERNAL)
-    outside = owned & symptom & (columns.roles != Role.SHARED)
+    owned = (columns.owner >= 0) & (columns.roles != Role.SHARED)
+    inside = owned & ((columns.roles == Role.INTERNAL) | gone)
+    outside = owned & symptom & ~gone
     np.maximum.at(internal, columns.owner[inside], abnormal[inside])
     np.maximum.at(external, columns.owner[outside], abnormal[outside])
-    flow = _absorb(_transitions(columns, abnormal, deviation, internal, external), np.sqrt(external))
-    return ServiceScores(np.maximum(np.sqrt(internal), flow), internal, external, flow)
+    travelling = outside & np.isin(columns.roles, list(asked)) & (abnormal >= _SYMPTOM) & (deviation * columns.bad > 0)
+    added: tuple[tuple[str, str], ...] = ()
+    if recipe.mirrors:
+        columns, added = mirrored(columns, travelling)
+    carried = _carried(columns, deviation, travelling)
+    P = recipe.flow * _transitions(columns, carried, internal, external, recipe.amplified)
+    flow = _absorb(P, np.sqrt(external))
+    return ServiceScores(np.maximum(np.sqrt(internal), flow), internal, external, flow, added)
 
 
-def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal: Floats, external: Floats) -> Floats:
+def _transitions(columns: Columns, carried: Floats, internal: Floats, external: Floats, amplified: float) -> Floats:
     """``P[a, b]``: share of a's suspicion that goes on to its callee b; the rest of the row stays.
 
     What b accounts for of a's symptom is the larger of two estimates. In natural units: its own latency over that
-    of a. In calibrated units: its abnormality over the square root of that of a's symptom, since queues amplify what
-    travels along a path, and a fault inside b need not show in b's latency at all.
+    of a (`carried`). In calibrated units: its abnormality over the square root of that of a's symptom, since queues
+    amplify what travels along a path, and a fault inside b need not show in b's latency at all. Both ends must be
+    abnormal.
     """
-    carried = _carried(columns, abnormal, deviation)
     evidence = np.maximum(internal, external)
     evidence[evidence < _SYMPTOM] = 0.0
-    amplified = evidence[None, :] / np.sqrt(np.maximum(external, 1e-12))[:, None]
-    carried = np.where(columns.calls & (external > 0)[:, None], np.maximum(carried, np.minimum(amplified, 1.0)), 0.0)
+    passing = columns.calls & (external >= _SYMPTOM)[:, None]
+    calibrated = np.minimum(amplified * evidence[None, :] / np.sqrt(np.maximum(external, 1.0))[:, None], 1.0)
+    carried = np.where(passing, np.maximum(carried, calibrated), carried)
     total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
     own = np.where(internal >= 1.0, internal, 0.0)
     leaves = np.divide(external, external + own, out=np.zeros_like(own), where=external > 0) * largest
@@ -86,24 +108,22 @@ def _transitions(columns: Columns, abnormal: Floats, deviation: Floats, internal
     return carried * rate[:, None]
 
 
-def _carried(columns: Columns, abnormal: Floats, deviation: Floats) -> Floats:
+def _carried(columns: Columns, deviation: Floats, travelling: NDArray[np.bool_]) -> Floats:
     """Share of each caller's latency or errors that each callee accounts for, in natural units, ``[s, s]``."""
     s = len(columns.services)
     carried = np.zeros((s, s))
-    for role in (Role.LATENCY, Role.AVAILABILITY):
-        travelling = (columns.roles == role) & (abnormal >= _SYMPTOM) & (deviation * columns.bad > 0)
+    for role in SYMPTOMS:
         worst = np.zeros((s, int(columns.types.max(initial=-1)) + 1))
-        chosen = np.flatnonzero(travelling & (columns.owner >= 0))
+        chosen = np.flatnonzero(travelling & (columns.roles == role))
         np.maximum.at(worst, (columns.owner[chosen], columns.types[chosen]), np.abs(deviation[chosen]))
-        for a, b in zip(*np.nonzero(columns.calls), strict=True):
+        shown = worst.any(axis=1)
+        for a, b in zip(*np.nonzero(columns.calls & np.outer(shown, shown)), strict=True):
             both = (worst[a] > 0) & (worst[b] > 0)
             if both.any():
                 share = float(np.minimum(1.0, worst[b, both] / worst[a, both]).max())
-            elif worst[a].any() and worst[b].any():
+            else:
                 # No metric type in common: the largest deviations of the role, in the role's one unit.
                 share = min(1.0, float(worst[b].max() / worst[a].max()))
-            else:
-                continue
             carried[a, b] = max(carried[a, b], share)
     return carried
 
@@ -120,13 +140,13 @@ def _absorb(P: Floats, start: Floats) -> Floats:
 
 
 def order_metrics(
-    columns: Columns, abnormal: Floats, suspicion: Floats, services: ServiceScores
+    columns: Columns, abnormal: Floats, suspicion: Floats, services: ServiceScores, *, inside_first: bool = True
 ) -> tuple[NDArray[np.int64], Floats]:
     """Order of the columns, most suspect first, and their scores (``float64[d]``), which fall along it.
 
     The first metric of a service has the score of the service, the others their share of it by `suspicion`
-    (``float64[d]``, the abnormality that no other metric explains). Inside a service with internal evidence its
-    abnormal internals come before the symptoms that they cause.
+    (``float64[d]``, the abnormality that no other metric explains). With `inside_first`, inside a service with internal
+    evidence its abnormal internals come before the symptoms that they cause.
     """
     # Columns that no service owns (the last place, owner -1) stand half as high as the first service.
     standing = np.append(services.score, 0.5 * services.score.max(initial=0.0) or 1.0)
@@ -135,7 +155,7 @@ def order_metrics(
     score = standing[columns.owner] * suspicion / np.maximum(strongest, 1e-12)[columns.owner]
     order = np.argsort(-score, kind="stable")
     falling = score[order]
-    for service in np.flatnonzero(services.internal >= 1.0):
+    for service in np.flatnonzero(services.internal >= 1.0) if inside_first else ():
         places = np.flatnonzero(columns.owner[order] == service)
         mine = order[places]
         threshold = max(1.0, 0.1 * services.internal[service])

@@ -1,4 +1,8 @@
-"""The loops behind `evidence`: levels, forecasts and the two statistics of a window. NaN is skipped everywhere."""
+"""The loops behind `evidence`: levels, forecasts and the statistics of a window. NaN is skipped everywhere.
+
+Three series stand behind each metric: its distance from the fast level, the residual of its forecast, and its distance
+from the slow level, in this order wherever an axis of three occurs.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,18 +10,16 @@ from numpy.typing import NDArray
 from headwater.online import kernel
 
 __all__ = [
-    "PRIOR_ROWS",
     "ar_residuals",
     "autocorrelations",
     "column_medians",
+    "gaps",
     "levels_of",
     "quiet_statistics",
     "window_statistics",
 ]
 
 Floats = NDArray[np.float64]
-LEVEL = 0.1  # rate of the EWMA level
-PRIOR_ROWS = 10.0  # rows of its type's scale that every metric starts from
 
 
 @kernel
@@ -32,11 +34,13 @@ def column_medians(columns: Floats) -> Floats:
 
 
 @kernel
-def levels_of(X: Floats, loc: Floats, sd: Floats, restarts: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """EWMA level before each row and after the last; steps are clipped at 10 sd. NaN leaves the level alone."""
+def levels_of(
+    X: Floats, start: Floats, bound: Floats, rate: float, restarts: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """EWMA level before each row and after the last; steps are clipped at `bound`. NaN leaves the level alone."""
     T, d = X.shape
     levels = np.empty((T, d))
-    level = loc.copy()
+    level = start.copy()
     for t in range(T):
         for j in range(d):
             if restarts[t] and np.isfinite(X[t, j]):
@@ -44,7 +48,7 @@ def levels_of(X: Floats, loc: Floats, sd: Floats, restarts: NDArray[np.bool_]) -
             levels[t, j] = level[j]
             step = X[t, j] - level[j]
             if np.isfinite(step):
-                level[j] += LEVEL * min(max(step, -10.0 * sd[j]), 10.0 * sd[j])
+                level[j] += rate * min(max(step, -bound[j]), bound[j])
     return levels, level
 
 
@@ -86,31 +90,52 @@ def autocorrelations(Z: Floats) -> tuple[Floats, Floats]:
 
 
 @kernel
-def _prefix_median(y: Floats) -> float:
-    """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole, by one insertion sort."""
+def gaps(X: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Longest run of missing rows per column, and the run that the last row ends."""
+    T, d = X.shape
+    longest, run = np.zeros(d, np.int64), np.zeros(d, np.int64)
+    for t in range(T):
+        for j in range(d):
+            run[j] = 0 if np.isfinite(X[t, j]) else run[j] + 1
+            longest[j] = max(longest[j], run[j])
+    return longest, run
+
+
+@kernel
+def _median(y: Floats) -> float:
+    """|median| of the finite values, 0 without any; short arrays by insertion, which is faster."""
     T = len(y)
     ordered = np.empty(T)
     n = 0
-    best = 0.0
-    length = min(4, T)
     for t in range(T):
         if np.isfinite(y[t]):
             place = n
-            while place > 0 and ordered[place - 1] > y[t]:
+            while T <= 16 and place > 0 and ordered[place - 1] > y[t]:
                 ordered[place] = ordered[place - 1]
                 place -= 1
             ordered[place] = y[t]
             n += 1
-        if t + 1 == length:
-            if n > 0:
-                middle = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
-                best = max(best, abs(middle) / (1.0 + max(length - 4, 0) / 10.0))
-            length = min(2 * length, T)
-    return best
+    if n == 0:
+        return 0.0
+    if T > 16:
+        return float(abs(np.median(ordered[:n])))
+    return float(abs(0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])))
 
 
 @kernel
-def _prefix_scan(y: Floats) -> float:
+def _prefix_median(y: Floats, late: float) -> float:
+    """Largest discounted |median| over the prefixes of 4, 8, 16, .. rows and the whole."""
+    length = min(4, len(y))
+    best = 0.0
+    while True:
+        best = max(best, _median(y[:length]) / (1.0 + late * max(length - 4, 0)))
+        if length == len(y):
+            return best
+        length = min(2 * length, len(y))
+
+
+@kernel
+def _prefix_scan(y: Floats, late: float) -> float:
     """Largest discounted |sum| / sqrt(rows) over all prefixes."""
     best = 0.0
     total = 0.0
@@ -119,58 +144,76 @@ def _prefix_scan(y: Floats) -> float:
         if np.isfinite(y[t]):
             total += y[t]
             n += 1
-            best = max(best, abs(total) / np.sqrt(n) / (1.0 + t / 10.0))
+            best = max(best, abs(total) / np.sqrt(n) / (1.0 + late * t))
     return best
 
 
 @kernel
-def _prefix_peak(y: Floats) -> float:
+def _prefix_peak(y: Floats, late: float) -> float:
     """Largest discounted |value|."""
     best = 0.0
     for t in range(len(y)):
         if np.isfinite(y[t]):
-            best = max(best, abs(y[t]) / (1.0 + t / 10.0))
+            best = max(best, abs(y[t]) / (1.0 + late * t))
     return best
 
 
 @kernel
-def window_statistics(offset: Floats, e: Floats, scale_level: Floats, scale_ar: Floats) -> tuple[Floats, Floats]:
-    """The sustained and the sharp statistic per column, of `offset` = x - level and the AR residual `e`."""
-    d = offset.shape[1]
-    sustained, sharp = np.zeros(d), np.zeros(d)
+def window_statistics(series: Floats, scale: Floats, late: float) -> Floats:
+    """The sustained, the sharp and the lasting statistic per column, ``[3, d]``, of ``series[3, W, d]``.
+
+    `late` is the discount of a row's evidence per row before it.
+    """
+    d = series.shape[2]
+    out = np.zeros((3, d))
     for j in range(d):
-        y, r = offset[:, j].copy(), e[:, j].copy()
-        sustained[j] = np.sqrt(_prefix_median(y) / scale_level[j] * _prefix_median(r) / scale_ar[j])
-        sharp[j] = np.sqrt(_prefix_scan(y) / scale_level[j] * _prefix_peak(r) / scale_ar[j])
-    return sustained, sharp
+        y, e = series[0, :, j].copy(), series[1, :, j].copy()
+        both = scale[0, j] * scale[1, j]
+        out[0, j] = np.sqrt(_prefix_median(y, late) * _prefix_median(e, late) / both)
+        out[1, j] = np.sqrt(_prefix_scan(y, late) * _prefix_peak(e, late) / both)
+        out[2, j] = _median(series[2, :, j].copy()) / scale[2, j]
+    return out
 
 
 @kernel
 def quiet_statistics(
-    X: Floats, levels: Floats, e: Floats, clip: Floats, prior: Floats, starts: NDArray[np.int64], W: int
-) -> tuple[Floats, Floats]:
-    """The same statistics of quiet windows, each with scales from which its own rows are left out."""
-    T, d = X.shape
+    series: Floats,
+    levels: Floats,
+    clip: Floats,
+    prior: Floats,
+    kin: float,
+    late: float,
+    starts: NDArray[np.int64],
+    W: int,
+) -> Floats:
+    """The same statistics of quiet windows, ``[3, windows, d]``, with scales from which their own rows are left out.
+
+    ``series[3, n, d]`` are distances from the moving `levels` (``[2, n, d]``, the fast and the slow one); in a window
+    both stand still.
+    """
+    T, d = series.shape[1:]
     count = len(starts)
-    sustained, sharp = np.zeros((count, d)), np.zeros((count, d))
+    out = np.zeros((3, count, d))
     for j in range(d):
-        squares = np.zeros((2, T + 1))
+        squares = np.zeros((3, T + 1))
         rows = np.zeros(T + 1)
         for t in range(T):
-            known = np.isfinite(X[t, j])
+            known = np.isfinite(series[0, t, j])
             rows[t + 1] = rows[t] + known
-            a = min((X[t, j] - levels[t, j]) ** 2, clip[0, j] ** 2) if known else 0.0
-            b = min(e[t, j] ** 2, clip[1, j] ** 2) if known else 0.0
-            squares[0, t + 1] = squares[0, t] + a
-            squares[1, t + 1] = squares[1, t] + b
+            for k in range(3):
+                squares[k, t + 1] = squares[k, t] + (min(series[k, t, j] ** 2, clip[k, j] ** 2) if known else 0.0)
         for w in range(count):
             s, f = starts[w], starts[w] + W
-            n = rows[T] - (rows[f] - rows[s]) + PRIOR_ROWS
+            n = rows[T] - (rows[f] - rows[s]) + kin
             if rows[f] == rows[s]:
                 continue
-            left = squares[:, T] - (squares[:, f] - squares[:, s]) + PRIOR_ROWS * prior[:, j]
-            scale = np.sqrt(np.maximum(left, 0.0) / n)
-            y, r = X[s:f, j] - levels[s, j], e[s:f, j].copy()
-            sustained[w, j] = np.sqrt(_prefix_median(y) / scale[0] * _prefix_median(r) / scale[1])
-            sharp[w, j] = np.sqrt(_prefix_scan(y) / scale[0] * _prefix_peak(r) / scale[1])
-    return sustained, sharp
+            left = squares[:, T] - (squares[:, f] - squares[:, s]) + kin * prior[:, j]
+            scale = np.sqrt(np.maximum(left, 1e-300) / n)
+            y = series[0, s:f, j] + levels[0, s:f, j] - levels[0, s, j]
+            z = series[2, s:f, j] + levels[1, s:f, j] - levels[1, s, j]
+            e = series[1, s:f, j].copy()
+            both = scale[0] * scale[1]
+            out[0, w, j] = np.sqrt(_prefix_median(y, late) * _prefix_median(e, late) / both)
+            out[1, w, j] = np.sqrt(_prefix_scan(y, late) * _prefix_peak(e, late) / both)
+            out[2, w, j] = _median(z) / scale[2]
+    return out

@@ -73,6 +73,11 @@ class Case:
         """Findings of the one default."""
         return self.findings()
 
+    @property
+    def offsets(self) -> Floats:
+        """How far the window is off the level at its start, in scales of each metric."""
+        return self._diagnosis(SHIPPED).offsets(self.window.window)
+
     def final(self, later: Floats) -> tuple[Findings, int]:
         """Let the window grow by `later` rows, a batch at a time, until the ranking settles; and by how many it did."""
         stop, window, grown = Convergence(), self.window.window, 0
@@ -99,6 +104,7 @@ class Case:
                 kpi_sign=w.kpi_sign,
                 anchor=w.anchor,
                 late=w.late,
+                lead=w.lead,
                 recipe=key,
             )
         self._fitted[key].recipe = recipe

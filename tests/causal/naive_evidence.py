@@ -10,15 +10,15 @@ def finite(x: Floats) -> Floats:
     return x[np.isfinite(x)]
 
 
-def level_before(x: Floats, start: float, sd: float, restarts: NDArray[np.bool_]) -> Floats:
-    """The EWMA level before each row and, last, after all of them; steps are clipped at ten sd."""
+def level_before(x: Floats, start: float, bound: float, rate: float, restarts: NDArray[np.bool_]) -> Floats:
+    """The EWMA level before each row and, last, after all of them; steps are clipped."""
     level, levels = start, []
     for value, restart in zip(x, restarts, strict=True):
         if restart and np.isfinite(value):
             level = value
         levels.append(level)
         if np.isfinite(value):
-            level += 0.1 * np.clip(value - level, -10 * sd, 10 * sd)
+            level += rate * np.clip(value - level, -bound, bound)
     return np.array([*levels, level])
 
 
@@ -72,6 +72,23 @@ def sharp(y: Floats, e: Floats, s_level: float, s_ar: float) -> float:
     return float(np.sqrt(scan(y) / s_level * peak(e) / s_ar))
 
 
+def lasting(z: Floats, s_slow: float) -> float:
+    return float(abs(np.median(finite(z)))) / s_slow if finite(z).size else 0.0
+
+
+def silence(history: Floats, window: Floats) -> Floats:
+    """How many times longer than any gap in its history each metric has been missing; not what fails for most."""
+
+    def runs(x: Floats) -> list[int]:
+        return [len(run) for run in "".join("1" if np.isfinite(v) else "0" for v in x).split("1")]
+
+    known = np.isfinite(history).sum(axis=0) >= 30
+    times = np.array([runs(w)[-1] / (max(runs(h)) + 1) for h, w in zip(history.T, window.T, strict=True)])
+    times[(times < 1) | ~known] = 0
+    silent = int((times >= 2).sum())
+    return np.zeros(len(times)) if silent >= max(4, 0.5 * known.sum()) else times
+
+
 def autoregression(Z: Floats, members: list[NDArray[np.int64]]) -> Floats:
     """Yule-Walker of order three, autocorrelations shrunk to those of the type with thirty rows."""
     ar = np.zeros((Z.shape[1], 3))
@@ -92,8 +109,9 @@ def autoregression(Z: Floats, members: list[NDArray[np.int64]]) -> Floats:
 def abnormality(
     history: Floats, window: Floats, types: NDArray[np.int64], restarts: NDArray[np.bool_], lengths: tuple[int, ...]
 ) -> tuple[Floats, float]:
-    """Abnormality of each metric in a window that follows the history, and the confidence, from the formulas."""
+    """Abnormality of each metric in a window that follows the history, and the ratio, from the formulas."""
     n, d = history.shape
+    whole, window = window, window[: max(n // 3, 8)]
     W = len(window)
     members = [np.flatnonzero(types == t) for t in np.unique(types)]
     loc = np.array([np.median(finite(x)) if finite(x).size else 0.0 for x in history.T])
@@ -102,44 +120,53 @@ def abnormality(
     for columns in members:
         prior = prior_of([Z[:, j] for j in columns])
         coarse[columns] = [scale(Z[:, j], clip_of(Z[:, j]), prior) for j in columns]
-    ar = autoregression(Z, members)
-    levels = np.column_stack([level_before(history[:, j], loc[j], coarse[j], restarts) for j in range(d)])
-    D = history - levels[:-1]
+    trust = n / (n + 50)
+    ar = trust * autoregression(Z, members)
+    never = np.zeros(n, np.bool_)
+    fast, slow = np.zeros((n + 1, d)), np.zeros((n + 1, d))
+    for j in range(d):
+        moved = level_before(history[:, j], loc[j], 10 * coarse[j], 0.1, restarts)
+        fast[:, j] = loc[j] + trust * (moved - loc[j])
+        slow[:, j] = level_before(history[:, j], loc[j], coarse[j], 0.01, never)
     E = np.column_stack([residual(Z[:, j], ar[j], 30 * coarse[j]) for j in range(d)])
-    priors = np.zeros((2, d))
+    series = (history - fast[:-1], E, history - slow[:-1])
+    priors = np.zeros((3, d))
     for columns in members:
-        priors[0, columns], priors[1, columns] = (prior_of([X[:, j] for j in columns]) for X in (D, E))
-    clips = np.array([[clip_of(X[:, j]) for j in range(d)] for X in (D, E)])
+        priors[:, columns] = [[prior_of([X[:, j] for j in columns])] * len(columns) for X in series]
+    clips = np.array([[clip_of(X[:, j]) for j in range(d)] for X in series])
+
+    def statistics(rows: Floats, e: Floats, before: tuple[float, float], j: int, without: slice = slice(0, 0)) -> list:
+        s = [scale(series[k][:, j], clips[k, j], priors[k, j], without) for k in range(3)]
+        y, z = rows - before[0], rows - before[1]
+        return [sustained(y, e, s[0], s[1]), sharp(y, e, s[0], s[1]), lasting(z, s[2])]
+
+    def weights(rows: int) -> Floats:
+        return np.array([1.0, 0.75, rows / (rows + 16)])
 
     length = next((rows for rows in lengths if rows >= W), W)
     places = range(0, n - length + 1, max(1, n // 150))
     starts = [s for s in places if not restarts[max(s - 2, 0) : s + length].any()]
-    quiet = np.zeros((2, len(starts), d))
+    quiet = np.zeros((3, len(starts), d))
     for k, s in enumerate(starts):
         rows = slice(s, s + length)
         for j in range(d):
             if finite(history[rows, j]).size:
-                scales = (
-                    scale(D[:, j], clips[0, j], priors[0, j], rows),
-                    scale(E[:, j], clips[1, j], priors[1, j], rows),
-                )
-                y = history[rows, j] - levels[s, j]
-                quiet[:, k, j] = sustained(y, E[rows, j], *scales), sharp(y, E[rows, j], *scales)
-    tails = np.ones((2, d))
-    for q in range(2):
+                quiet[:, k, j] = statistics(history[rows, j], E[rows, j], (fast[s, j], slow[s, j]), j, rows)
+    tails = np.ones((3, d))
+    for q in range(3):
         for columns in members:
             pool = quiet[q][:, columns] if len(columns) > 1 else quiet[q]
             tails[q, columns] = max(1.0, np.quantile(pool, 0.99)) if pool.size else 1.0
 
     abnormal = np.zeros(d)
     for j in range(d):
-        s_level, s_ar = scale(D[:, j], clips[0, j], priors[0, j]), scale(E[:, j], clips[1, j], priors[1, j])
         both = np.concatenate([history[-3:, j], window[:, j]]) - loc[j]
-        e = residual(both, ar[j], 30 * s_level)[3:]
-        y = window[:, j] - levels[-1, j]
-        abnormal[j] = max(sustained(y, e, s_level, s_ar) / tails[0, j], 0.8 * sharp(y, e, s_level, s_ar) / tails[1, j])
-    highest = np.maximum(quiet[0] / tails[0], 0.8 * quiet[1] / tails[1]).max(axis=1) if starts else np.ones(1)
-    return abnormal, float(abnormal.max() / max(1.0, np.quantile(highest, 0.95)))
+        e = residual(both, ar[j], 30 * scale(series[0][:, j], clips[0, j], priors[0, j]))[3:]
+        abnormal[j] = (weights(W) * statistics(window[:, j], e, (fast[-1, j], slow[-1, j]), j) / tails[:, j]).max()
+    times = silence(history, whole)
+    abnormal = np.where(times >= 2, times + abnormal.max(), np.maximum(abnormal, times))
+    largest = (weights(length)[:, None, None] * quiet / tails[:, None]).max(axis=(0, 2)) if starts else np.ones(1)
+    return abnormal, float(abnormal.max() / max(1.0, np.quantile(largest, 0.95)))
 
 
 def absorbed(P: Floats, start: Floats) -> Floats:

@@ -105,12 +105,6 @@ def test_suspects_alone_may_be_known_to_the_graph(coral):
     assert found.by[1] == 0
 
 
-def test_suspects_are_the_kpis_and_the_most_abnormal():
-    one = diagnosis(HISTORY, kpi=(4,))
-    assert one.suspects(WINDOW, 3).tolist() == [0, 1, 4]
-    assert one.suspects(WINDOW, 99).tolist() == [0, 1, 2, 3, 4]
-
-
 def test_by_walk_the_order_is_that_of_the_walk(coral):
     found = diagnosis(HISTORY, by_walk=True).examine(WINDOW, coral, ALL)
     np.testing.assert_array_equal(found.order, np.argsort(-found.walk, kind="stable"))
@@ -128,8 +122,9 @@ def test_without_a_kpi_the_walk_starts_everywhere_by_abnormality(coral):
 
 
 def test_a_later_start_counts_where_it_is_stronger(coral):
-    """Something small came first; the fault came 25 rows later and would be discounted."""
-    X = driven(60, 11, fault=27)
+    """Something small came first; the fault came 25 rows later, was short, and would be discounted."""
+    X = driven(60, 11)
+    X[27:31, 0] += 12
     X[2:5, 4] += 6
     early, both = (diagnosis(HISTORY, late=late).examine(X, coral, ALL) for late in (0, 25))
     assert (both.abnormal >= early.abnormal).all()
@@ -158,22 +153,83 @@ def test_values_are_those_of_the_window_and_usual_ones_those_before(coral):
 
 
 def test_values_since_a_later_start_are_those_of_its_rows(coral):
-    X = driven(60, 11, fault=27)
+    X = driven(60, 11)
     X[:25, 0] += 3
+    X[27:31, 0] += 30
     found = diagnosis(HISTORY, late=25).examine(X, coral, ALL)
     np.testing.assert_allclose(found.value[0], np.median(X[25:, 0]), atol=1e-9)
 
 
-def test_holes_and_silence_are_no_evidence(coral):
-    rng = np.random.default_rng(4)
+def test_holes_are_no_evidence(coral):
     window = WINDOW.copy()
-    window[rng.random(window.shape) < 0.3] = np.nan
-    window[:, 3] = np.nan
+    window[np.random.default_rng(4).random(window.shape) < 0.3] = np.nan
+    window[-1] = WINDOW[-1]
     found = diagnosis(HISTORY).examine(window, coral, ALL)
     assert NAMES[found.order[0]] == "back|cpu"
-    assert found.abnormal[3] == 0.0
+    assert found.silent.tolist() == [0.0] * 5
+
+
+def test_a_metric_that_goes_silent_stands_first(coral):
+    window = WINDOW.copy()
+    window[4:, 3] = np.nan
+    found = diagnosis(HISTORY).examine(window, coral, ALL)
+    assert [NAMES[j] for j in found.order[:2]] == ["other|cpu", "back|cpu"]
+    assert found.services.internal[2] == found.abnormal[3] == found.silent[3] > found.abnormal[0]
+    assert found.answer == "named"
     for values in (found.suspicion, found.walk, found.value, found.usual):
         assert np.isfinite(values).all()
+    off = diagnosis(HISTORY, recipe=Recipe(silence=0.0)).examine(window, coral, ALL)
+    assert NAMES[off.order[0]] == "back|cpu"
+
+
+def test_where_most_is_missing_the_cause_is_outside_of_what_is_measured(coral):
+    window = WINDOW.copy()
+    window[4:, :4] = np.nan
+    found = diagnosis(HISTORY).examine(window, coral, ALL)
+    assert found.answer == "outside"
+    assert not found.silent.any()
+
+
+def test_rows_right_before_the_window_set_the_level(coral):
+    """The history is of another time; meanwhile a metric has moved for good."""
+    before, moved = driven(40, 8), WINDOW.copy()
+    before[:, 3] += 40
+    moved[:, 3] += 40
+    before[30, 3] += 500  # one spike of it is not its level
+    found = diagnosis(HISTORY, lead=before).examine(moved, coral, ALL)
+    assert NAMES[found.order[0]] == "back|cpu"
+    assert found.abnormal[3] < 3
+    assert found.usual[3] == pytest.approx(40, abs=3)
+    assert diagnosis(HISTORY).examine(moved, coral, ALL).abnormal[3] > 5
+
+
+def test_a_ramp_and_a_start_given_late_leave_the_cause_first(coral):
+    """Its fast level has followed the fault; the slow one has not."""
+    for fault, first in ((402, 432), (402, 442)):
+        X = driven(700, 3, fault=fault)
+        found = diagnosis(X[:first]).examine(X[first:], coral, ALL)
+        assert NAMES[found.order[0]] in ("back|cpu", "back|latency_s")
+        assert found.ratio > 2
+        short = diagnosis(X[:first], recipe=Recipe(lasting=0.0)).examine(X[first:], coral, ALL)
+        assert short.ratio < 2
+    X = driven(700, 3)
+    X[400:, 0] += np.minimum(np.arange(300) / 200, 1.0) * 12
+    found = diagnosis(X[:400]).examine(X[400:], coral, ALL)
+    assert NAMES[found.order[0]] == "back|cpu"
+    assert found.ratio > 2
+
+
+def test_hops_tell_the_evidence_of_each_step(coral):
+    found = diagnosis(HISTORY).examine(WINDOW, coral, ALL)
+    assert [(NAMES[hop.cause], NAMES[hop.effect]) for hop in found.hops] == [
+        ("back|cpu", "back|latency_s"),
+        ("back|latency_s", "front|latency_s"),
+    ]
+    for hop in found.hops:
+        assert hop.kind == "learned"
+        assert hop.weight == found.graph.W[hop.cause, hop.effect] > 0
+        assert hop.lag == 1
+        assert 0 < hop.share <= 1
 
 
 def test_examining_changes_nothing(coral):

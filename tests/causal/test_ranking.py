@@ -1,12 +1,15 @@
 """Where it started: suspicion flows to the callee that accounts for it, and the lists agree with each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.causal.columns import Role, describe
-from headwater.causal.ranking import _absorb, _transitions, order_metrics, score_services
+from headwater.causal.columns import SYMPTOMS, Role, describe
+from headwater.causal.ranking import _absorb, _carried, _transitions, order_metrics, score_services
+from headwater.causal.recipe import SHIPPED
 
 from .naive_evidence import absorbed
 
@@ -38,8 +41,10 @@ def first(names, abnormal, deviation=None, edges=(), roles=frozenset()):
 def test_the_flow_is_an_absorbing_walk(seed):
     """Twelve steps reach all that an endless walk would on a graph without long cycles: the matrix inverse."""
     columns, abnormal, deviation = system(np.random.default_rng(seed))
-    found = score_services(columns, abnormal, deviation)
-    P = _transitions(columns, abnormal, deviation, found.internal, found.external)
+    found = score_services(columns, abnormal, deviation, recipe=replace(SHIPPED, mirrors=False))
+    assert not found.added
+    travelling = np.isin(columns.roles, SYMPTOMS) & (columns.owner >= 0) & (abnormal >= 2) & (deviation > 0)
+    P = _transitions(columns, _carried(columns, deviation, travelling), found.internal, found.external, 1.0)
     assert (P >= 0).all()
     assert (P.sum(axis=1) <= 1 + 1e-12).all()
     assert not P[~columns.calls].any()
@@ -70,15 +75,60 @@ def test_what_a_service_does_to_itself_stays_with_it():
     assert without.score.argmax() == 1
 
 
+def passed(abnormal, deviation, recipe=SHIPPED):
+    """What a passes on to b, of two services with a latency each."""
+    columns = describe(["a|latency_s", "b|latency_s"], [("a", "b")])
+    found = score_services(columns, np.array(abnormal), np.array(deviation), recipe=recipe)
+    return 1.0 - found.flow[0] / np.sqrt(found.external[0])
+
+
 def test_a_callee_that_got_better_accounts_for_nothing_by_its_latency():
-    names, edges = ["a|latency_s", "b|latency_s"], [("a", "b")]
-    columns = describe(names, edges)
-    abnormal = np.array([9.0, 2.5])
-    worse, better = (
-        _transitions(columns, abnormal, np.array([0.5, sign * 0.45]), np.zeros(2), abnormal)[0, 1] for sign in (1, -1)
-    )
-    assert worse == pytest.approx(0.9)  # its part of the caller's latency
-    assert better == pytest.approx(2.5 / 3)  # its abnormality alone
+    assert passed([9.0, 2.5], [0.5, 0.45]) == pytest.approx(0.9)  # its part of the caller's latency
+    assert passed([9.0, 2.5], [0.5, -0.45]) == pytest.approx(2.5 / 3)  # its abnormality alone
+
+
+def test_what_is_not_abnormal_itself_passes_nothing_on():
+    assert passed([1.9, 50.0], [0.5, 0.5]) == 0.0
+    assert passed([50.0, 1.9], [0.5, 0.5]) == 0.0
+
+
+def test_each_part_of_the_flow_can_be_switched_off():
+    calm = replace(SHIPPED, amplified=0.0)
+    assert passed([9.0, 2.5], [0.5, -0.45], calm) == 0.0
+    assert passed([9.0, 2.5], [0.5, 0.2], calm) == pytest.approx(0.4)
+    assert passed([9.0, 2.5], [0.5, 0.45], replace(SHIPPED, flow=0.0)) == 0.0
+    assert passed([9.0, 2.5], [0.5, 0.45], replace(SHIPPED, flow=0.5)) == pytest.approx(0.45)
+
+
+def test_with_a_kpi_only_symptoms_of_its_role_travel():
+    """S3's latency grew with the errors of its caller; whoever asks about errors does not ask S3."""
+    names = ["shop|errors", "shop|latency_s", "s3|latency_s"]
+    edges, abnormal = [("shop", "s3")], [9.0, 9.0, 9.0]
+    assert first(names, abnormal, edges=edges) == "s3"
+    assert first(names, abnormal, edges=edges, roles=LATENCY) == "s3"
+    assert first(names, abnormal, edges=edges, roles=frozenset({int(Role.AVAILABILITY)})) == "shop"
+
+
+def test_a_balancer_that_mirrors_a_service_passes_the_blame_on():
+    names = ["front|latency_s", "balancer|latency_s", "shop|latency_s", "db|latency_s"]
+    edges = [("front", "balancer"), ("front", "shop"), ("shop", "db")]
+    columns, found = scores(names, [20.0, 30.0, 9.0, 1.0], [0.5, 0.5, 0.4, 0.0], edges)
+    assert found.added == (("balancer", "shop"),)
+    assert columns.services[int(found.score.argmax())] == "shop"
+    assert not columns.calls[1, 2]  # for this incident only
+    off = replace(SHIPPED, mirrors=False)
+    alone = score_services(columns, np.array([20.0, 30.0, 9.0, 1.0]), np.array([0.5, 0.5, 0.4, 0.0]), recipe=off)
+    assert columns.services[int(alone.score.argmax())] == "balancer"
+    assert alone.added == ()
+
+
+def test_a_symptom_that_has_gone_silent_speaks_of_what_is_inside():
+    names = ["front|latency_s", "shop|latency_s", "db|latency_s"]
+    columns = describe(names, [("front", "shop"), ("shop", "db")])
+    abnormal, deviation = np.array([9.0, 8.0, 12.0]), np.array([0.5, 0.5, 0.0])
+    found = score_services(columns, abnormal, deviation, silent=np.array([False, False, True]))
+    assert (found.internal[2], found.external[2]) == (12.0, 0.0)
+    assert columns.services[int(found.score.argmax())] == "db"
 
 
 def test_hosts_and_virtual_fronts_are_no_evidence_against_a_service():
@@ -115,6 +165,15 @@ def test_the_two_lists_agree(seed):
         for kind in (True, False):  # within either kind, by suspicion
             group = [j for j in mine if (columns.roles[j] == Role.INTERNAL) is kind and abnormal[j] >= 1.0]
             assert (np.diff(suspicion[group]) <= 1e-12).all() or services.internal[service] >= 1.0
+
+
+def test_internals_first_can_be_switched_off():
+    columns, services = scores(["a|latency_s", "a|cpu"], [9.0, 4.0])
+    orders = [
+        order_metrics(columns, np.array([9.0, 4.0]), np.array([9.0, 4.0]), services, inside_first=inside)[0].tolist()
+        for inside in (True, False)
+    ]
+    assert orders == [[1, 0], [0, 1]]
 
 
 @pytest.mark.parametrize("silent", [0.0, 1e-300])
