@@ -21,17 +21,19 @@ from .windows import TIMES, Time
 
 __all__ = ["GRID", "Task", "Worth", "left_out", "tasks", "worth"]
 
-FACTORS: dict[str, tuple[Any, ...]] = {
-    "sharp": (0.6, 0.8, 1.0),
-    "tail": (0.98, 0.99),
-    "clip": (0.96, 0.98),
-    "amplified": (0.0, 1.0),
-    "explain": (0.0, 1.0),
+BESIDE: dict[str, tuple[Any, ...]] = {
+    "sharp": (0.6, 0.9),
+    "kin": (20.0,),
+    "early": (20.0,),
+    "amplified": (0.0,),
+    "explain": (0.0,),
 }
+"""Of each constant what it might have been, beside what it is."""
 GRID: tuple[Recipe, ...] = tuple(
-    replace(SHIPPED, **dict(zip(FACTORS, values, strict=True))) for values in product(*FACTORS.values())
+    replace(SHIPPED, **dict(zip(BESIDE, values, strict=True)))
+    for values in product(*(dict.fromkeys((getattr(SHIPPED, name), *others)) for name, others in BESIDE.items()))
 )
-"""The settings that are chosen from: each constant as shipped and beside it."""
+"""The settings that are chosen from, the shipped one first."""
 Worth = Mapping[tuple[str, Time], list[float]]
 
 
