@@ -24,9 +24,9 @@ __all__ = ["GRID", "Task", "Worth", "left_out", "tasks", "worth"]
 BESIDE: dict[str, tuple[Any, ...]] = {
     "sharp": (0.6, 0.9),
     "kin": (20.0,),
-    "early": (20.0,),
-    "amplified": (0.0,),
+    "young": (20.0,),
     "explain": (0.0,),
+    "mirrors": (False,),
 }
 """Of each constant what it might have been, beside what it is."""
 GRID: tuple[Recipe, ...] = tuple(
