@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headwater.online import Block, kernel
 
 from .cusum import CROWD, LONE, heights, maxima
-from .levels import Span, advance, crowd, lone, runs
+from .levels import ECHO, RATES, Span, advance, crowd, lone, runs
 
 __all__ = ["LEAST", "Quiet", "fit_tail", "learn"]
 
@@ -66,6 +66,10 @@ def learn(rows: Block) -> Quiet:
         count = np.maximum(there[settle:].sum(axis=0), 1)
         jump = np.maximum(np.sqrt(np.nansum(seen**2, axis=1) / count), SMALLEST_JUMP * scale[part])
         unit = np.maximum(_quantile(seen), SMALLEST_UNIT * scale[part])
+        still = (
+            seen[0].max(axis=0, initial=0.0, where=there[settle:]) == 0.0
+        )  # a constant: what one sample leaves is naught
+        unit = np.where(still, 1.01 * ECHO * np.array(RATES)[:, None] * scale[part], unit)
         span.jumps[:, part], span.units[:, part] = np.nan_to_num(jump**-2), np.nan_to_num(unit**-2)
     fresh = (1.0 + np.count_nonzero(np.any(np.diff(np.nan_to_num(rows), axis=0) != 0.0, axis=1))) / T
     _weigh(rows, span, settle, fresh * T)

@@ -270,7 +270,6 @@ class TriggerPoint(NamedRows):
         newest = X[-self.base :]
         s.rows[self.base - len(newest) :] = newest
         s.take(learn(np.where(late, np.nan, X)))
-        s.since[0] = np.iinfo(np.int64).max // 2
 
 
 def _evidence(X: Block, metrics: bool) -> Evidence:

@@ -142,6 +142,7 @@ class TriggerState:
         self.seen = np.array([0.0, quiet.fresh])
         self.rest()
         self.ease[:] = 1.0
+        self.since[:] = LONG_AGO
         self.learned += 1
 
     def join(self, quiet: Quiet, late: NDArray[np.bool_]) -> None:
