@@ -1,20 +1,35 @@
-"""What an alarm is about: its metrics, its channel, its entity. Pure."""
+"""The detectors of a system, and what an alarm of theirs is about: metrics, channel, entity. Pure."""
 
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.detectors.entities import EntityInfo
+from headwater.detectors.entities import EntityInfo, EntityTriggers
 
+from .pipeline_config import PipelineConfig
 from .records import Series, Triggered
 from .verdicts import shares
 
-__all__ = ["alarmed", "over", "written"]
+__all__ = ["alarmed", "detectors", "over", "written"]
 
 JOINT = 1  # channel of an alarm that many metrics raise together
 CHANNELS: dict[int, Literal["joint", "metric", "frozen"]] = {JOINT: "joint", 2: "metric", 3: "frozen"}
 SHARE = 0.5  # of the largest departure: so far a metric must have gone to belong to an alarm of many
+
+
+def detectors(config: PipelineConfig) -> EntityTriggers:
+    """The detectors of a system: one for each entity, with one budget of false alarms."""
+    settings = {
+        "mode": config.mode,
+        "base": config.base_rows,
+        "window": config.window,
+        "rank": config.rank,
+        "false_alarms_per_day": config.false_alarms_per_day,
+        "interval": config.step,
+        "relearn": config.max_rows,
+    }
+    return EntityTriggers(trigger=settings, refractory=config.refractory_rows)
 
 
 def over(info: EntityInfo, row: int) -> NDArray[np.bool_]:

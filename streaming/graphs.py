@@ -76,14 +76,18 @@ class Graphs:
             self.coral.step(X)
 
     def choose_lags(self, base: Floats, kpi: NDArray[np.int64]) -> None:
-        """Choose the lag order on the base window, at most that of the settings, and learn the window with it."""
+        """Choose the lag order on the base window, and learn the window with it.
+
+        It is the order of `lag_order`, or the most that the settings allow, where that leaves residuals that are not
+        white: only so does allowing more mend anything.
+        """
         if self.whole:
-            self.lags = lag_order(base, kpis=kpi.tolist(), max_lags=self.config.lags)
+            most = self.config.lags
+            self.lags = lag_order(base, kpis=kpi.tolist(), max_lags=most)
+            if self.lags < most and self._misfit(base):
+                self.lags = most
             self.relearn(base)
-            fitted = self._new(held=0)  # to the whole base: of the learner's rows the newest are held back
-            fitted.step(base)
-            fitted.begin(0)
-            self.misfit = misfit(fitted.residuals(base).full, self.columns.names, lags=self.lags)
+            self.misfit = self._misfit(base)
 
     def relearn(self, quiet: Floats) -> None:
         """Start anew from quiet rows."""
@@ -142,6 +146,13 @@ class Graphs:
         self.open = bool(snapshot["incident"])
         self.coral = self._new()
         self.coral.restore({name: value for name, value in snapshot.items() if name not in (_LAGS, _MISFIT)})
+
+    def _misfit(self, base: Floats) -> str:
+        """What is wrong with a model of this order on the whole base; the learner itself holds back the newest rows."""
+        fitted = self._new(held=0)
+        fitted.step(base)
+        fitted.begin(0)
+        return misfit(fitted.residuals(base).full, self.columns.names, lags=self.lags)
 
     def _leads(self, start: str, goal: str) -> bool:
         """Whether confirmed edges lead from one metric to another."""

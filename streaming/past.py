@@ -28,6 +28,11 @@ class Cut(NamedTuple):
     jumped: bool  # whether time jumped between the two
     late: int  # rows of the window before a second, later start; 0: none
 
+    def since(self, place: int, ring: Ring, step: float) -> "Cut":
+        """The same cut, with all rows from a place on as its history, quiet or not."""
+        rows = np.arange(max(0, place), self.first)
+        return self._replace(history=rows, restarts=_jumps(ring.times()[rows], step))
+
 
 class Past(NamedTuple):
     """The ring, cut at an onset."""

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.causal.evidence import median
-from headwater.detectors.entities import EntityInfo, EntityTriggers
+from headwater.detectors.entities import EntityInfo
 from headwater.online import Ring
 
-from .alarms import alarmed, over, written
+from .alarms import alarmed, detectors, over, written
 from .candidate import Candidate
 from .case import Case
 from .casework import Casework, Onset
@@ -35,22 +35,9 @@ __all__ = ["Pipeline"]
 
 FARTHEST = 60  # rows; a longer excursion began with something else
 KEPT = 4096  # incidents whose evidence waits to be collected; one poll opens far fewer
+ENOUGH = 30  # rows that show what is usual for a KPI while an incident is open
 CONTEXT = 60  # rows before the window that are kept as evidence
 E = TypeVar("E", bound=Triggered | Ranked | Changed)
-
-
-def detectors(config: PipelineConfig) -> EntityTriggers:
-    """The detectors of a system: one for each entity, with one budget of false alarms."""
-    settings = {
-        "mode": config.mode,
-        "base": config.base_rows,
-        "window": config.window,
-        "rank": config.rank,
-        "false_alarms_per_day": config.false_alarms_per_day,
-        "interval": config.step,
-        "relearn": config.max_rows,
-    }
-    return EntityTriggers(trigger=settings, refractory=config.refractory_rows)
 
 
 class Pipeline:
@@ -202,11 +189,18 @@ class Pipeline:
         return msgspec.structs.replace(triggered, reason=reason)
 
     def _candidate(self, back: int, entity: str) -> Candidate:
-        """A change on trial. While an incident is open a KPI must get worse than it has become."""
-        settled = self.work.settled(back)
-        past = look_back(self.ring, cut(self.ring, back, self.config.step), self.work.kpi, settled=settled)
+        """A change on trial. While an incident is open a KPI must get worse than it has become.
+
+        What is usual for it then are the rows since that incident was opened; before there are enough of them, those
+        of quiet time at the level of now.
+        """
+        settled, kpi = self.work.settled(back), self.work.kpi
+        where = cut(self.ring, back, self.config.step)
+        if settled >= ENOUGH:
+            where = where.since(where.first - settled, self.ring, self.config.step)
+        past = look_back(self.ring, where, kpi, settled=settled)
         history = past.history.astype(np.float64)
-        if settled:
+        if 0 < settled < ENOUGH:
             history += np.nan_to_num(past.anchor - median(history))
         sign = self.work.kpi_sign
         return Candidate(back=back, history=history, restarts=past.restarts, sign=sign, entity=entity)

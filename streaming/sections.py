@@ -196,7 +196,7 @@ class DetectorSection(Section):
 class CausalSection(Section):
     """How the cause is found."""
 
-    lags: int = key(3, "rows a cause may precede its effect by", ge=1, le=20)
+    lags: int = key(3, "rows a cause may precede its effect by, at most", ge=1, le=20)
     candidates: int = key(30, "metrics that enter the graph of one incident", ge=2)
     penalty: float = key(0.01, "sparsity of the graph", gt=0)
     half_life: float = key(20_000, "rows after which quiet time counts half", gt=0)

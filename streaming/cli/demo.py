@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  (the simulator, the learners and the store load when the demo runs, not for --help)
 
+import logging
 import secrets
 import sys
 import tempfile
@@ -116,7 +117,10 @@ def demo(
 
     seed = seed if seed is not None else 1 + secrets.randbelow(SEEDS)
     watched = sys.stdout.isatty() and not headless and not as_json
+    worker = logging.getLogger("headwater.worker")
     with ExitStack() as stack:
+        stack.callback(worker.setLevel, worker.level)
+        worker.setLevel(logging.ERROR)  # the story tells what matters
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-demo-"))
         url = _fresh(store) if store else f"sqlite:///{folder}/demo.db"
         server = stack.enter_context(cli_dashboard.served(url, port)) if watched else None

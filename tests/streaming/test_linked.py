@@ -78,7 +78,7 @@ class Scripted:
 
 @pytest.fixture(autouse=True)
 def _script(monkeypatch):
-    monkeypatch.setattr("headwater.streaming.pipeline.EntityTriggers", Scripted)
+    monkeypatch.setattr("headwater.streaming.alarms.EntityTriggers", Scripted)
 
 
 def recording(*, until=END, worse=0.0):

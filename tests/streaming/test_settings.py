@@ -168,7 +168,7 @@ def test_several_errors_are_counted() -> None:
 
 def test_the_mend_tells_what_the_key_is() -> None:
     assert refused(causal={"lags": 0}).mend == (
-        "lags is: rows a cause may precede its effect by; more in docs/configuration.md, [causal]"
+        "lags is: rows a cause may precede its effect by, at most; more in docs/configuration.md, [causal]"
     )
 
 

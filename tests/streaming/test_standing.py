@@ -35,6 +35,16 @@ def test_white_residuals_are_no_remark_and_others_name_the_mend():
     assert standing(played(daily(90), base_rows=80))["remarks"] == [said]
 
 
+def test_where_the_order_that_was_chosen_leaves_something_the_most_that_is_allowed_is_taken():
+    X = daily(400)
+    few, enough = (played(X, base_rows=300, history_rows=400, lags=lags) for lags in (3, 8))
+    assert (few.work.graphs.lags, enough.work.graphs.lags) == (3, 8)
+    assert remarks(few) != []
+    assert remarks(enough) == [], "the mend that the remark names"
+    assert "mend: set [causal] lags = 8" in remarks(few)[0]
+    assert played(rows(80, onset=80)).work.graphs.lags < 3, "white noise needs none"
+
+
 def test_nothing_is_said_before_the_base_is_learned():
     assert remarks(played(daily(50), edges=())) == []
 
