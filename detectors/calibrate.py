@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.online import Block, kernel
+from headwater.online import Block
 
 from .cusum import CROWD, LONE, heights, maxima
-from .levels import ECHO, RATES, Span, advance, crowd, lone, runs
+from .levels import ECHO, RATES, Span, depart, lone, runs
 
 __all__ = ["LEAST", "Quiet", "fit_tail", "learn"]
 
@@ -27,7 +27,7 @@ JUMP = 100.0  # squared jumps in units of their variance say no more than this
 SMALLEST_UNIT = 0.045  # of a standard deviation: a metric that hardly moves is not infinitely surprising
 SMALLEST_JUMP = 0.03
 UNKNOWN = 2**40  # rows that a metric must rest before it is more than what it does anyway
-CHUNK = 256  # metrics whose innovations are in memory together
+CHUNK = 64  # metrics, or rows, whose innovations are in memory together
 
 
 class Quiet(NamedTuple):
@@ -106,24 +106,15 @@ def _first(rows: Block) -> Array:
     return np.where(present.any(axis=0), rows[np.argmax(present, axis=0), np.arange(rows.shape[1])], 0.0)
 
 
-@kernel
-def _departures(rows: Block, span: Span, level: Array, out: Array) -> None:
-    """Innovations of all rows into `out` ``[3, T, d]``; moves `level`."""
-    y = np.empty(level.shape)
-    for t in range(len(rows)):
-        advance(rows[t], span, level, y)
-        out[:, t] = y
-
-
 def _innovations(rows: Block, span: Span) -> Iterator[tuple[slice, Array, NDArray[np.bool_]]]:
     """Innovations ``[3, T, chunk]`` of some metrics after the other, and where there was a sample."""
     d = rows.shape[1]
     for start in range(0, d, CHUNK):
         part = slice(start, min(d, start + CHUNK))
         some = np.ascontiguousarray(rows[:, part])
-        y = np.empty((3, *some.shape))
-        _departures(some, _part(span, part), np.repeat(_first(some)[None], 3, axis=0), y)
-        yield part, y, np.isfinite(some)
+        y = np.empty((len(some), 4, some.shape[1]))
+        depart(some, _part(span, part), np.repeat(_first(some)[None], 3, axis=0), y, np.empty(len(some)))
+        yield part, y[:, :3].transpose(1, 0, 2), np.isfinite(some)
 
 
 def _part(span: Span, part: slice) -> Span:
@@ -152,22 +143,16 @@ def _weigh(rows: Block, span: Span, settle: int, distinct: float) -> None:
     span.gains[:] = np.array([[SPAN], [1.0 - SPAN]]) / _sums(rows, span, settle)
 
 
-@kernel
-def _statistics(rows: Block, span: Span, level: Array, dense: Array, sparse: Array) -> None:
-    """Dense ``[T]`` and sparse ``[T, d]`` statistic of all rows; moves `level`."""
-    y, e = np.empty(level.shape), np.empty(level.shape)
-    for t in range(len(rows)):
-        advance(rows[t], span, level, y)
-        dense[t] = crowd(y, span, e)
-        lone(y, span, sparse[t])
-
-
 def _watched(rows: Block, span: Span, settle: int) -> tuple[Array, Array]:
     """Tails of all CUSUMs ``[4, 1 + d]``, and the levels ``[3, d]`` at the end."""
     T, d = rows.shape
     level = np.repeat(_first(rows)[None], 3, axis=0)
-    dense, sparse = np.empty(T), np.empty((T, d))
-    _statistics(rows, span, level, dense, sparse)
+    dense, sparse, y = np.empty(T), np.empty((T, d)), np.empty((CHUNK, 4, d))
+    for start in range(0, T, CHUNK):
+        some = rows[start : start + CHUNK]
+        depart(some, span, level, y, dense[start:])
+        for t in range(len(some)):
+            lone(y[t], span, sparse[start + t])
     fresh = np.zeros(T - settle, np.bool_)
     tail = np.empty((4, 1 + d))
     tail[:, 0] = fit_tail(heights(dense[settle:], CROWD.clip, fresh))

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from headwater.online import Block, kernel
 
-__all__ = ["ECHO", "RATES", "REACH", "Span", "advance", "crowd", "lone", "runs"]
+__all__ = ["ECHO", "RATES", "REACH", "Span", "depart", "lone", "runs"]
 
 Array = NDArray[np.float64]
 RATES = (0.3, 0.1, 0.03)
 REACH = 100.0  # standard deviations from the mean of the base beyond which a sample says no more
 ECHO = 5.0  # standard deviations by which one sample moves a level: a wild one does not echo through the next rows
-FAST, MIDDLE, SLOW = RATES
 
 
 class Span(NamedTuple):
@@ -40,43 +39,80 @@ class Span(NamedTuple):
 
 
 @kernel
-def advance(x: Array, span: Span, level: Array, y: Array) -> None:
-    """Move the levels ``[3, d]`` towards a row, in place, and write its innovations into `y`: 0 where missing."""
-    fast, middle, slow, centre, scale = level[0], level[1], level[2], span.centre, span.scale
-    for n in range(len(x)):
-        reach, echo = REACH * scale[n], ECHO * scale[n]
-        there = abs(x[n]) < np.inf and not np.isnan(reach)
-        near = min(max(x[n], centre[n] - reach), centre[n] + reach)
-        y0 = near - fast[n] if there else 0.0
-        y1 = near - middle[n] if there else 0.0
-        y2 = near - slow[n] if there else 0.0
-        fast[n] += FAST * min(max(y0, -echo), echo) if there else 0.0
-        middle[n] += MIDDLE * min(max(y1, -echo), echo) if there else 0.0
-        slow[n] += SLOW * min(max(y2, -echo), echo) if there else 0.0
-        y[0, n], y[1, n], y[2, n] = y0, y1, y2
+def depart(X: Block, span: Span, level: Array, Y: Array, g: Array) -> None:
+    """Innovations of rows into `Y` ``[T, 4, d]``, 0 where missing, and their dense statistic into `g` ``[T]``.
+
+    The fourth of a row is where the middle level stood before it. Moves the levels ``[3, d]`` in place. A loop is over
+    few arrays: of more, the compiler cannot tell that they do not overlap, and takes one metric at a time.
+    """
+    d = X.shape[1]
+    near, e, low, high, echo = np.empty(d), np.empty(d), np.empty(d), np.empty(d), np.empty(d)
+    for n in range(d):
+        known = not np.isnan(span.scale[n])
+        low[n] = span.centre[n] - REACH * span.scale[n] if known else np.nan
+        high[n] = span.centre[n] + REACH * span.scale[n] if known else np.nan
+        echo[n] = ECHO * span.scale[n] if known else 0.0
+    most = np.empty((3, 5))
+    for k in range(3):
+        most[k, 0], most[k, 1:3], most[k, 3:] = RATES[k], span.caps[:, k], span.gains[:, k]
+    for t in range(len(X)):
+        _bound(X[t], low, high, near)
+        _copy(level[1], Y[t, 3])
+        g[t] = 0.0
+        for k in range(3):
+            _innovate(near, echo, level[k], Y[t, k], span.spans, span.jumps[k], most[k], e)
+            g[t] = max(g[t], _total(e))
 
 
 @kernel
-def crowd(y: Array, span: Span, e: Array) -> float:
-    """Dense statistic g of a row's innovations; overwrites `e` ``[3, d]``."""
-    spans, d = span.spans, y.shape[1]
-    for k in range(3):
-        yk, ek, jumps = y[k], e[k], span.jumps[k]
-        cap, jump_cap, gain, jump_gain = span.caps[0, k], span.caps[1, k], span.gains[0, k], span.gains[1, k]
-        for n in range(d):
-            square = yk[n] * yk[n]
-            ek[n] = gain * min(square * spans[n], cap) + jump_gain * min(square * jumps[n], jump_cap)
-    a, b, c = 0.0, 0.0, 0.0
-    for n in range(d):
-        a += e[0, n]
-        b += e[1, n]
-        c += e[2, n]
-    return max(a, b, c)
+def _bound(x: Array, low: Array, high: Array, near: Array) -> None:
+    """Bring a row between its bounds, into `near`; NaN where missing or without bounds."""
+    for n in range(len(x)):
+        v = min(max(x[n], low[n]), high[n])
+        near[n] = v if abs(x[n]) < np.inf and low[n] <= high[n] else np.nan
+
+
+@kernel
+def _copy(a: Array, into: Array) -> None:
+    """Copy; a slice assignment takes several times as long."""
+    for n in range(len(a)):
+        into[n] = a[n]
+
+
+@kernel
+def _innovate(
+    near: Array, echo: Array, level: Array, y: Array, spans: Array, jumps: Array, most: Array, e: Array
+) -> None:
+    """Innovations of one level into `y`, its next place, in place, and what each adds to the dense statistic into `e`.
+
+    `most` holds the level's rate, then caps and gains of both parts.
+    """
+    rate, cap, jump_cap, gain, jump_gain = most[0], most[1], most[2], most[3], most[4]
+    for n in range(len(near)):
+        away = near[n] - level[n]
+        y[n] = 0.0 if np.isnan(away) else away
+        level[n] += rate * min(max(y[n], -echo[n]), echo[n])
+    for n in range(len(near)):
+        square = y[n] * y[n]
+        e[n] = gain * min(square * spans[n], cap) + jump_gain * min(square * jumps[n], jump_cap)
+
+
+@kernel
+def _total(e: Array) -> float:
+    """Sum in eight strands, since an addition waits for the one before."""
+    a, b, c, d, f, g, h, i = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    even = len(e) // 8 * 8
+    for n in range(0, even, 8):
+        a, b, c, d = a + e[n], b + e[n + 1], c + e[n + 2], d + e[n + 3]
+        f, g, h, i = f + e[n + 4], g + e[n + 5], h + e[n + 6], i + e[n + 7]
+    for n in range(even, len(e)):
+        a += e[n]
+    return float(((a + b) + (c + d)) + ((f + g) + (h + i)))
 
 
 @kernel
 def lone(y: Array, span: Span, g: Array) -> None:
-    """Sparse statistic of each metric, written into `g` ``[d]``."""
+    """Sparse statistic of each metric from a row of `depart`, written into `g` ``[d]``."""
     fast, middle, slow = span.units[0], span.units[1], span.units[2]
     for n in range(len(g)):
         g[n] = max(y[0, n] * y[0, n] * fast[n], y[1, n] * y[1, n] * middle[n], y[2, n] * y[2, n] * slow[n])

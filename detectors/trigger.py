@@ -120,7 +120,7 @@ class TriggerPoint(NamedRows):
         """
         if self._published:
             return self._published.step(X)
-        X = np.array(X, np.float64, order="C", ndmin=2)
+        X = np.ascontiguousarray(np.atleast_2d(X), np.float64)
         s = self._state
         s.widen(X.shape[1])
         out, learning = _evidence(X, "metric" in self.channels), np.ones(len(X))
@@ -141,7 +141,7 @@ class TriggerPoint(NamedRows):
         strength = np.where(out.alarm > 0, out.score, np.nan)
         scores = out.scores if "metric" in self.channels else np.broadcast_to(np.nan, X.shape)
         return TriggerInfo(
-            learning, out.joint, scores, out.alarm, out.onset, strength, out.contributions, score=out.score
+            learning, out.joint, scores, out.alarm, out.onset, strength, _of_alarms(out), score=out.score
         )
 
     def fit(self, X: Block) -> None:
@@ -218,6 +218,8 @@ class TriggerPoint(NamedRows):
         """Rows from `at` on inside which nothing is learned anew, and whether they are kept for a base to come."""
         s = self._state
         missing = ~s.known
+        if s.learned and not missing.any():
+            return slice(at, len(X)), False
         if s.learned and not (missing & (s.born >= 0)).any():
             newcomer = np.isfinite(X[at:, missing]).any(axis=1)
             if not newcomer.any():
@@ -281,5 +283,14 @@ def _evidence(X: Block, metrics: bool) -> Evidence:
         onset=np.zeros(T, np.int64),
         score=np.full(T, np.nan),
         calm=np.zeros(T, np.bool_),
-        contributions=np.full((T, d), np.nan),
+        contributions=np.zeros((T, d)),  # costs nothing until it is written to
     )
+
+
+def _of_alarms(out: Evidence) -> Array:
+    """Contributions, NaN in rows without an alarm; without any, one NaN that looks like all of them."""
+    quiet = out.alarm == 0
+    if quiet.all():
+        return np.broadcast_to(np.nan, out.contributions.shape)
+    out.contributions[quiet] = np.nan
+    return out.contributions

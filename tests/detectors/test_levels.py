@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headwater.detectors.levels import ECHO, RATES, REACH, Span, advance, crowd, lone, runs
+from headwater.detectors.levels import ECHO, RATES, REACH, Span, depart, lone, runs
 from headwater.online import Block
 from tests.detectors.naive_trigger import dense_statistic, innovations, rests
 
@@ -25,12 +25,15 @@ def span(seed: int = 2) -> Span:
     return Span(np.array([0.0, 7.0, -3.0, 1.0]), scale, spans, jumps, units, np.full((2, 3), 4.0), np.full((2, 3), 0.5))
 
 
+def departed(X: Block, known: Span) -> tuple[Block, Block, Block]:
+    """Innovations, the middle level before each row, and the dense statistic."""
+    level, Y, g = np.repeat(known.centre[None], 3, axis=0), np.empty((len(X), 4, D)), np.empty(len(X))
+    depart(X, known, level, Y, g)
+    return Y[:, :3], Y[:, 3], g
+
+
 def departures(X: Block, known: Span) -> Block:
-    level, y, found = np.repeat(known.centre[None], 3, axis=0), np.empty((3, D)), []
-    for row in X:
-        advance(row, known, level, y)
-        found.append(y.copy())
-    return np.array(found)
+    return departed(X, known)[0]
 
 
 def test_innovations_are_what_the_levels_before_did_not_foresee() -> None:
@@ -52,18 +55,35 @@ def test_a_metric_without_a_scale_says_nothing() -> None:
 
 
 def test_the_statistics_are_their_definitions() -> None:
-    known, e, g = span(), np.empty((3, D)), np.empty(D)
-    for y in departures(rows(), known)[::7]:
-        expected = dense_statistic(y, known.spans, known.jumps, known.caps, known.gains)
-        assert crowd(y, known, e) == pytest.approx(expected, rel=1e-12)
-        lone(y, known, g)
-        np.testing.assert_allclose(g, (y**2 * known.units).max(axis=0))
+    known, sparse = span(), np.empty(D)
+    Y, _, dense = departed(rows(), known)
+    for y, g in list(zip(Y, dense, strict=True))[::7]:
+        assert g == pytest.approx(dense_statistic(y, known.spans, known.jumps, known.caps, known.gains), rel=1e-12)
+        lone(y, known, sparse)
+        np.testing.assert_allclose(sparse, (y**2 * known.units).max(axis=0))
+
+
+def test_the_level_before_a_row_is_what_its_innovation_departs_from() -> None:
+    X, known = rows(), span()
+    Y, before, _ = departed(X, known)
+    near = np.clip(X, known.centre - REACH * known.scale, known.centre + REACH * known.scale)
+    there = np.isfinite(X)
+    np.testing.assert_allclose((near - before)[there], Y[:, 1][there])
+    assert (before[151:, 2] > before[150, 2]).all()  # it follows
+
+
+def test_many_metrics_add_up_as_few_do() -> None:
+    wide = [np.repeat(part, 5, axis=-1) if part.shape[-1] == D else part for part in span()]
+    Y, g = np.empty((T, 4, 5 * D)), np.empty(T)
+    known = Span(*wide[:5], span().caps, span().gains)
+    depart(np.repeat(rows(), 5, axis=1), known, np.repeat(known.centre[None], 3, axis=0), Y, g)
+    np.testing.assert_allclose(g, 5.0 * departed(rows(), span())[2])
 
 
 def test_one_metric_adds_no_more_than_its_cap() -> None:
-    y = np.zeros((3, D))
-    y[:, 2] = 1e6
-    assert crowd(y, span(), np.empty((3, D))) == pytest.approx(0.5 * 4.0 + 0.5 * 4.0)
+    X = span().centre[None].copy()
+    X[0, 2] += 1e6
+    assert departed(X, span())[2][0] == pytest.approx(0.5 * 4.0 + 0.5 * 4.0)
 
 
 def test_rests_are_counted_over_present_samples() -> None:
