@@ -5,6 +5,7 @@ lowered where the invariant graph predicts a metric during the incident from oth
 `explaining`); the graph never raises a metric, and with all gates shut the two are equal to the bit.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = ["Diagnosis", "Findings"]
 
 Floats = NDArray[np.float64]
 _CONTEXT = 20  # rows
+_CALIBRATED = 30  # rows of history without which "abnormal" is too loose a word to add calls by
 _SILENT = 2.0  # a metric that was missing for twice as long as ever is not measured any more
 
 
@@ -115,6 +117,7 @@ class Diagnosis:
             before = np.vstack([np.tile(model.level, (_CONTEXT, 1)), lead])
         self._model = model
         self._tail = before[-_CONTEXT:]  # context of forecasts into the window
+        self._calibrated = len(history) >= _CALIBRATED
         self._low, self._high = usual_range(history)
         self._near = usual_range(np.abs(history - self._model.levels[0]))[1]
 
@@ -124,8 +127,9 @@ class Diagnosis:
         suspicion, explained, by = self._explain(window, evidence.abnormal, coral, suspects)
         roles = frozenset(self.columns.roles[self.kpi].tolist())
         gone = evidence.silent >= _SILENT
+        recipe = self.recipe if self._calibrated else replace(self.recipe, mirrors=False)
         services = score_services(
-            self.columns, evidence.abnormal, evidence.deviation, roles, silent=gone, recipe=self.recipe
+            self.columns, evidence.abnormal, evidence.deviation, roles, silent=gone, recipe=recipe
         )
         graph = _spread(coral.weights(), suspects, len(suspicion))
         steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)

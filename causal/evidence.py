@@ -30,6 +30,7 @@ __all__ = ["Evidence", "Surprise", "SurpriseModel", "median", "usual_range"]
 Floats = NDArray[np.float64]
 _FAST, _SLOW = 0.1, 0.01  # rates of the two levels
 _STEP = 10.0, 1.0  # scales at which their steps are clipped: the slow one is not moved by what may be a fault
+_APART = 4.0  # scales by which the slow one must be wrong after time jumped to be set anew
 _PRIOR_LAGS = 30.0  # rows of its type's autocorrelations that every metric starts from
 _LENGTHS = (3, 4, 6, 8, 12, 16, 24, 32, 40, 64, 96, 128, 192, 256, 384, 512)  # of quiet windows
 _SHARE = 3  # a window is at most so large a part of history: of longer ones there are no quiet examples
@@ -62,9 +63,8 @@ class Tails(NamedTuple):
 class SurpriseModel:
     """What quiet history says about each metric; an axis of three is fast level, forecast, slow level."""
 
-    loc: Floats  # [d], what forecasts are centred at
     level: Floats  # [d], the fast level at the end of history
-    slow: Floats  # [d], the slow one
+    slow: Floats  # [d], the slow one, from which forecasts count
     tail: Floats  # [3, d], the newest rows, for the AR residual of the first rows of a window
     ar: Floats  # [d, 3]
     scale: Floats  # [3, d]
@@ -112,8 +112,9 @@ class Surprise:
     def fit(self, history: Floats, restarts: NDArray[np.bool_] | None = None) -> SurpriseModel:
         """Learn locations, levels, autoregressions and scales from quiet rows (``float64[n, d]``, NaN allowed).
 
-        `restarts` (``bool[n]``) names rows before which time jumped: there the fast level starts anew. Of n rows of
-        history, levels and forecasts count ``n / (n + 50)``: in few rows the median is the safer guess.
+        `restarts` (``bool[n]``) names rows before which time jumped: there the fast level starts anew, and the slow one
+        where it is clearly wrong. Of n rows of history the fast level and forecasts count ``n / (n + 50)``: in few rows
+        the slow one, which starts at the median, is the safer guess.
         """
         if restarts is None:
             restarts = np.zeros(len(history), np.bool_)
@@ -121,15 +122,15 @@ class Surprise:
         trust = n / (n + self.recipe.young) if n else 0.0
         loc = median(history)
         coarse = np.sqrt(self._scale(history - loc)[0])
-        fast, level = levels_of(history, loc, _STEP[0] * coarse, _FAST, restarts)
-        slowly, slow = levels_of(history, loc, _STEP[1] * coarse, _SLOW, np.zeros(n, np.bool_))
-        levels = np.stack([loc + trust * (fast - loc), slowly])
-        ar = trust * self._autoregression(history - loc)
-        series = np.stack([history - levels[0], ar_residuals(history - loc, ar, 30.0 * coarse), history - slowly])
+        fast, level = levels_of(history, loc, _STEP[0] * coarse, _FAST, restarts, np.zeros_like(loc))
+        slowly, slow = levels_of(history, loc, _STEP[1] * coarse, _SLOW, restarts, _APART * coarse)
+        levels = np.stack([slowly + trust * (fast - slowly), slowly])
+        Z = history - slowly
+        ar = trust * self._autoregression(Z)
+        series = np.stack([history - levels[0], ar_residuals(Z, ar, 30.0 * coarse), Z])
         variance, clip, prior = (np.stack(part) for part in zip(*map(self._scale, series), strict=True))
         return SurpriseModel(
-            loc=loc,
-            level=loc + trust * (level - loc),
+            level=slow + trust * (level - slow),
             slow=slow,
             tail=np.ascontiguousarray(history[-3:]),
             ar=ar,
@@ -167,7 +168,7 @@ class Surprise:
     def advance(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
         """The model for a window that starts after `rows` (``float64[r, d]``), which follow the history."""
         still = np.zeros(len(rows), np.bool_)
-        _, level = levels_of(rows, model.level, _STEP[0] * model.scale[0], _FAST, still)
+        _, level = levels_of(rows, model.level, _STEP[0] * model.scale[0], _FAST, still, np.zeros_like(model.level))
         return replace(model, level=level, tail=np.vstack([model.tail, rows])[-3:])
 
     def settle(self, model: SurpriseModel, rows: Floats) -> SurpriseModel:
@@ -175,8 +176,7 @@ class Surprise:
         seen = np.isfinite(rows).any(axis=0)
         start = np.where(seen, median(rows), model.level)
         slow = np.where(seen, start, model.slow)
-        loc = np.where(seen, start, model.loc)
-        return self.advance(replace(model, loc=loc, level=start, slow=slow, tail=np.tile(start, (3, 1))), rows)
+        return self.advance(replace(model, level=start, slow=slow, tail=np.tile(start, (3, 1))), rows)
 
     def _weights(self, rows: int) -> Floats:
         """Weights of the statistics of a window of so many rows: what has lasted for long may count alone."""
@@ -184,7 +184,7 @@ class Surprise:
         return np.array([[r.sustained], [r.sharp], [r.lasting * rows / (rows + _LASTS)]])
 
     def _statistics(self, model: SurpriseModel, window: Floats) -> Floats:
-        centred = np.vstack([model.tail, window]) - model.loc
+        centred = np.vstack([model.tail, window]) - model.slow
         e = ar_residuals(centred, model.ar, 30.0 * model.scale[0])[len(model.tail) :]
         return window_statistics(np.stack([window - model.level, e, window - model.slow]), model.scale, self._late)
 

@@ -19,6 +19,7 @@ __all__ = ["ServiceScores", "order_metrics", "score_services"]
 
 Floats = NDArray[np.float64]
 _STEPS = 12  # no call chain that matters is longer
+_CAUSE = 0.05  # an internal must be so large a part of the symptom that it is to have caused
 _SYMPTOM = 2.0  # a symptom must be this abnormal on both sides to travel
 
 
@@ -158,7 +159,7 @@ def order_metrics(
     for service in np.flatnonzero(services.internal >= 1.0) if inside_first else ():
         places = np.flatnonzero(columns.owner[order] == service)
         mine = order[places]
-        threshold = max(1.0, 0.1 * services.internal[service])
+        threshold = max(1.0, 0.1 * services.internal[service], _CAUSE * services.external[service])
         first = (columns.roles[mine] == Role.INTERNAL) & (abnormal[mine] >= threshold)
         order[places] = np.concatenate([mine[first], mine[~first]])
     score[order] = falling

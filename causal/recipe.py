@@ -14,7 +14,7 @@ class Recipe:
     """
 
     sustained: float = 1.0  # weight of the statistic of faults that go on
-    sharp: float = 0.75  # weight of the statistic of faults of a row or two
+    sharp: float = 0.65  # weight of the statistic of faults of a row or two
     lasting: float = 1.0  # weight of a shift that fills a long window
     tail: float = 0.99  # quantile of quiet windows that counts 1; 0: none, statistics in scales
     clip: float = 0.98  # quantile at which squares are clipped before a scale is taken; 0: none

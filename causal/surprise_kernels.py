@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+FIRST = 5  # rows after a restart that tell the level there
 
 
 @kernel
@@ -35,16 +36,22 @@ def column_medians(columns: Floats) -> Floats:
 
 @kernel
 def levels_of(
-    X: Floats, start: Floats, bound: Floats, rate: float, restarts: NDArray[np.bool_]
+    X: Floats, start: Floats, bound: Floats, rate: float, restarts: NDArray[np.bool_], apart: Floats
 ) -> tuple[Floats, Floats]:
-    """EWMA level before each row and after the last; steps are clipped at `bound`. NaN leaves the level alone."""
+    """EWMA level before each row and after the last; steps are clipped at `bound`. NaN leaves the level alone.
+
+    At a restart the level moves to the median of the next `FIRST` rows where that is further off than `apart`.
+    """
     T, d = X.shape
     levels = np.empty((T, d))
     level = start.copy()
     for t in range(T):
         for j in range(d):
-            if restarts[t] and np.isfinite(X[t, j]):
-                level[j] = X[t, j]
+            if restarts[t]:
+                first = X[t : t + FIRST, j]
+                first = first[np.isfinite(first)]
+                if len(first) and abs(np.median(first) - level[j]) > apart[j]:
+                    level[j] = np.median(first)
             levels[t, j] = level[j]
             step = X[t, j] - level[j]
             if np.isfinite(step):

@@ -10,12 +10,18 @@ def finite(x: Floats) -> Floats:
     return x[np.isfinite(x)]
 
 
-def level_before(x: Floats, start: float, bound: float, rate: float, restarts: NDArray[np.bool_]) -> Floats:
-    """The EWMA level before each row and, last, after all of them; steps are clipped."""
+def level_before(
+    x: Floats, start: float, bound: float, rate: float, restarts: NDArray[np.bool_], apart: float
+) -> Floats:
+    """The EWMA level before each row and, last, after all of them; steps are clipped.
+
+    Where time jumped it is the median of the next five rows, if that is further off than `apart`.
+    """
     level, levels = start, []
-    for value, restart in zip(x, restarts, strict=True):
-        if restart and np.isfinite(value):
-            level = value
+    for t, (value, restart) in enumerate(zip(x, restarts, strict=True)):
+        first = finite(x[t : t + 5])
+        if restart and first.size and abs(np.median(first) - level) > apart:
+            level = float(np.median(first))
         levels.append(level)
         if np.isfinite(value):
             level += rate * np.clip(value - level, -bound, bound)
@@ -121,15 +127,15 @@ def abnormality(
         prior = prior_of([Z[:, j] for j in columns])
         coarse[columns] = [scale(Z[:, j], clip_of(Z[:, j]), prior) for j in columns]
     trust = n / (n + 50)
-    ar = trust * autoregression(Z, members)
-    never = np.zeros(n, np.bool_)
     fast, slow = np.zeros((n + 1, d)), np.zeros((n + 1, d))
     for j in range(d):
-        moved = level_before(history[:, j], loc[j], 10 * coarse[j], 0.1, restarts)
-        fast[:, j] = loc[j] + trust * (moved - loc[j])
-        slow[:, j] = level_before(history[:, j], loc[j], coarse[j], 0.01, never)
+        slow[:, j] = level_before(history[:, j], loc[j], coarse[j], 0.01, restarts, 4 * coarse[j])
+        moved = level_before(history[:, j], loc[j], 10 * coarse[j], 0.1, restarts, 0.0)
+        fast[:, j] = slow[:, j] + trust * (moved - slow[:, j])
+    Z = history - slow[:-1]
+    ar = trust * autoregression(Z, members)
     E = np.column_stack([residual(Z[:, j], ar[j], 30 * coarse[j]) for j in range(d)])
-    series = (history - fast[:-1], E, history - slow[:-1])
+    series = (history - fast[:-1], E, Z)
     priors = np.zeros((3, d))
     for columns in members:
         priors[:, columns] = [[prior_of([X[:, j] for j in columns])] * len(columns) for X in series]
@@ -141,7 +147,7 @@ def abnormality(
         return [sustained(y, e, s[0], s[1]), sharp(y, e, s[0], s[1]), lasting(z, s[2])]
 
     def weights(rows: int) -> Floats:
-        return np.array([1.0, 0.75, rows / (rows + 16)])
+        return np.array([1.0, 0.65, rows / (rows + 16)])
 
     length = next((rows for rows in lengths if rows >= W), W)
     places = range(0, n - length + 1, max(1, n // 150))
@@ -160,7 +166,7 @@ def abnormality(
 
     abnormal = np.zeros(d)
     for j in range(d):
-        both = np.concatenate([history[-3:, j], window[:, j]]) - loc[j]
+        both = np.concatenate([history[-3:, j], window[:, j]]) - slow[-1, j]
         e = residual(both, ar[j], 30 * scale(series[0][:, j], clips[0, j], priors[0, j]))[3:]
         abnormal[j] = (weights(W) * statistics(window[:, j], e, (fast[-1, j], slow[-1, j]), j) / tails[:, j]).max()
     times = silence(history, whole)

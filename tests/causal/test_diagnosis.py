@@ -203,6 +203,18 @@ def test_rows_right_before_the_window_set_the_level(coral):
     assert diagnosis(HISTORY).examine(moved, coral, ALL).abnormal[3] > 5
 
 
+def test_calls_are_only_added_to_what_is_calibrated():
+    names = ("front|latency_s", "balancer|latency_s", "shop|latency_s", "db|latency_s")
+    edges = (("front", "balancer"), ("front", "shop"), ("shop", "db"))
+    history = np.random.default_rng(5).normal(size=(60, 4))
+    window = np.random.default_rng(6).normal(size=(8, 4)) + np.array([30.0, 30.0, 28.0, 0.0])
+    for n, added in ((60, (("balancer", "shop"),)), (29, ())):
+        found = diagnosis(history[:n], kpi=(0,), columns=describe(names, edges)).examine(
+            window, learned(history[:n]), np.arange(4)
+        )
+        assert found.added == added
+
+
 def test_a_ramp_and_a_start_given_late_leave_the_cause_first(coral):
     """Its fast level has followed the fault; the slow one has not."""
     for fault, first in ((402, 432), (402, 442)):

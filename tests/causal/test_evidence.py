@@ -157,6 +157,19 @@ def test_in_a_short_history_levels_and_forecasts_say_little():
     assert found.abnormal[1] / found.abnormal[0] > followed.abnormal[1] / followed.abnormal[0]
 
 
+def test_a_level_that_moved_while_nobody_looked_is_the_level():
+    """Each night is cut out; one of them has moved a metric for good, as a restart does its memory."""
+    history, window = quiet(3, 120), quiet(4, 20)
+    history[80:, 0] += 60
+    window[:, 0] += 60
+    restarts = np.isin(np.arange(120), (40, 80))
+    assert scored(history, window, restarts=restarts).abnormal[0] < 2
+    surprise = Surprise(types=TYPES)
+    knows, does_not = surprise.fit(history, restarts).slow[0], surprise.fit(history).slow[0]
+    assert knows == pytest.approx(110, abs=2)
+    assert does_not < 100
+
+
 def test_a_window_longer_than_what_history_can_speak_of_is_looked_at_in_part():
     history, window = quiet(3, 90), quiet(4, 200)
     window[40:] += 1e3

@@ -159,12 +159,18 @@ def test_the_two_lists_agree(seed):
     for service in range(len(columns.services)):
         mine = [int(j) for j in order if columns.owner[j] == service]
         if services.internal[service] >= 1.0:
-            least = max(1.0, 0.1 * services.internal[service])
+            least = max(1.0, 0.1 * services.internal[service], 0.05 * services.external[service])
             inner = [columns.roles[j] == Role.INTERNAL and abnormal[j] >= least for j in mine]
             assert inner == sorted(inner, reverse=True)
         for kind in (True, False):  # within either kind, by suspicion
             group = [j for j in mine if (columns.roles[j] == Role.INTERNAL) is kind and abnormal[j] >= 1.0]
             assert (np.diff(suspicion[group]) <= 1e-12).all() or services.internal[service] >= 1.0
+
+
+def test_an_internal_that_hardly_moved_did_not_cause_a_huge_symptom():
+    columns, services = scores(["a|latency_s", "a|cpu"], [400.0, 4.0])
+    order, _ = order_metrics(columns, np.array([400.0, 4.0]), np.array([400.0, 4.0]), services)
+    assert order.tolist() == [0, 1]
 
 
 def test_internals_first_can_be_switched_off():
