@@ -159,10 +159,10 @@ def test_in_a_short_history_levels_and_forecasts_say_little():
 
 def test_a_level_that_moved_while_nobody_looked_is_the_level():
     """Each night is cut out; one of them has moved a metric for good, as a restart does its memory."""
-    history, window = quiet(3, 120), quiet(4, 20)
-    history[80:, 0] += 60
+    history, window = quiet(3, 300), quiet(4, 20)
+    history[288:, 0] += 60
     window[:, 0] += 60
-    restarts = np.isin(np.arange(120), (40, 80))
+    restarts = np.isin(np.arange(300), (100, 288))
     assert scored(history, window, restarts=restarts).abnormal[0] < 2
     surprise = Surprise(types=TYPES)
     knows, does_not = surprise.fit(history, restarts).slow[0], surprise.fit(history).slow[0]
