@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from headwater.causal.coral import Coral
 from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
+from headwater.detectors.trigger import JOINT_SHARE
 from headwater.online import Ring, Snapshot
 from headwater.streaming.align import Aligner
 from headwater.streaming.checkpoint import freeze, hashes, thaw
@@ -202,7 +203,7 @@ def _quiet(learned: Snapshot, rows: Floats) -> Thunk:
 
 
 def _twin(learned: Snapshot, what: Load, *, ticks: bool = False) -> Thunk:
-    rates = 0.85 / 86400.0, 0.15 / 86400.0 / what.X.shape[1]  # as shipped, at 1 Hz
+    rates = JOINT_SHARE / 86400.0, (1.0 - JOINT_SHARE) / 86400.0 / what.X.shape[1]  # as shipped, at 1 Hz
     twin = QuietStep(SYSTEM, learned, rates, relearn=_config().max_rows, history=1800, graph=_has_graph(what.X))
 
     def run() -> None:

@@ -19,12 +19,12 @@ from .trigger_info import TriggerInfo
 from .trigger_state import TriggerState
 from .watch import Evidence, Rates, watch
 
-__all__ = ["TriggerInfo", "TriggerPoint"]
+__all__ = ["JOINT_SHARE", "TriggerInfo", "TriggerPoint"]
 
 Array = NDArray[np.float64]
 DAY = 86400.0
 CHANNELS = ("joint", "metric", "frozen")
-JOINT_SHARE = 0.85  # of the accepted false alarms, the rest is shared by the metrics (docs/trigger.md: the trade-off)
+JOINT_SHARE = 0.9  # of the accepted false alarms, the rest is shared by the metrics (docs/trigger.md: the trade-off)
 ENOUGH = 100  # rows that make a base when it is handed over
 
 
@@ -138,10 +138,9 @@ class TriggerPoint(NamedRows):
                 learning[rows] = np.minimum(1.0, np.arange(filled + 1, filled + 1 + len(kept)) / self.base)
             self._record(kept)
             at = rows.stop
-        strength = np.where(out.alarm > 0, out.score, np.nan)
         scores = out.scores if "metric" in self.channels else np.broadcast_to(np.nan, X.shape)
         return TriggerInfo(
-            learning, out.joint, scores, out.alarm, out.onset, strength, _of_alarms(out), score=out.score
+            learning, out.joint, scores, out.alarm, out.onset, out.strength, _of_alarms(out), score=out.score
         )
 
     def fit(self, X: Block) -> None:
@@ -282,6 +281,7 @@ def _evidence(X: Block, metrics: bool) -> Evidence:
         alarm=np.zeros(T, np.int8),
         onset=np.zeros(T, np.int64),
         score=np.full(T, np.nan),
+        strength=np.full(T, np.nan),
         calm=np.zeros(T, np.bool_),
         contributions=np.zeros((T, d)),  # costs nothing until it is written to
     )

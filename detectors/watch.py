@@ -25,6 +25,7 @@ FROZEN = 2  # metrics that must stand still for an alarm
 TOP = 10.0  # thresholds at which the score of the crowd ends, so that it sinks in time for the next event
 CELLS = 4096  # rows times metrics whose departures are worked out ahead
 LOW = 0.1  # thresholds below which a metric says nothing of the score
+HEARSAY = 3.0  # by which its score is lower: on recordings, tails of lone metrics are that much too optimistic
 
 
 class Rates(NamedTuple):
@@ -74,6 +75,7 @@ class Evidence(NamedTuple):
     alarm: NDArray[np.int8]  # [T]
     onset: Counts  # [T]
     score: Array  # [T]
+    strength: Array  # [T] at alarms
     calm: NDArray[np.bool_]  # [T] whether a row may be learned
     contributions: Array  # [T, d]
 
@@ -126,7 +128,7 @@ def _metrics(t: int, x: Array, g: Array, before: Array, span: Span, state: Watch
         out.scores[t, n] = now.height[c] / now.bound[c]
         if out.scores[t, n] > LOW:
             seen = silence(now.tail[:, c], now.rows[0], now.rows[1], now.height[c], LONE)
-            out.score[t] = max(out.score[t], seen + np.log(rates.metric / rates.all))
+            out.score[t] = max(out.score[t], seen + np.log(rates.metric / rates.all) - HEARSAY)
         if fires and now.age[c] <= trace.since[0] and (fired < 0 or out.scores[t, n] > out.scores[t, fired]):
             fired = n
     return fired
@@ -177,7 +179,7 @@ def _row(t: int, x: Array, y: Array, g: float, span: Span, state: Watch, rates: 
     now.rows[0] += 1.0
     idle = now.height[0] == 0.0
     if _crowd(t, g, state, rates, out):
-        out.alarm[t], out.onset[t] = 1, now.age[0]
+        out.alarm[t], out.onset[t], out.strength[t] = 1, now.age[0], out.score[t]
     if now.height[0] > 0.0:
         _trace_crowd(x, y[3], idle, span, trace)
     if rates.heard[1]:
@@ -186,10 +188,12 @@ def _row(t: int, x: Array, y: Array, g: float, span: Span, state: Watch, rates: 
     if rates.heard[1] or rates.heard[2]:
         rest = _frozen(x, state.still, trace)
     if out.alarm[t] == 0 and fired >= 0:
-        out.alarm[t], out.onset[t] = 2, now.age[1 + fired]
+        out.alarm[t], out.onset[t], tail = 2, now.age[1 + fired], now.tail[:, 1 + fired]
+        seen = silence(tail, now.rows[0], now.rows[1], now.height[1 + fired], LONE)
+        out.strength[t] = seen + np.log(rates.metric / rates.all)
     elif out.alarm[t] == 0 and rest > 0 and rates.heard[2]:
-        out.alarm[t], out.onset[t] = 3, rest
-        out.score[t] = max(out.score[t], -np.log(rates.all))
+        out.alarm[t], out.onset[t], out.strength[t] = 3, rest, -np.log(rates.all)
+        out.score[t] = max(out.score[t], out.strength[t])
     if out.alarm[t] > 0:
         trace.since[0] = 0
         _contribute(t, x, y[3], span, state, out)

@@ -10,6 +10,7 @@ from headwater.benchmarks.peers.nsigma import nsigma
 from headwater.benchmarks.peers.numpy_twin import Moments, QuietStep, Watch
 from headwater.causal.moments import LaggedMoments
 from headwater.detectors import TriggerPoint
+from headwater.detectors.trigger import JOINT_SHARE
 from headwater.streaming.pipeline import Pipeline
 from headwater.streaming.pipeline_config import PipelineConfig
 from headwater.streaming.records import Frame, Series, Tick
@@ -27,7 +28,7 @@ def rows(seed: int, *, missing: float = 0.0) -> Floats:
     return X
 
 
-RATES = (0.85 / 86400, 0.15 / 86400 / D)
+RATES = (JOINT_SHARE / 86400, (1.0 - JOINT_SHARE) / 86400 / D)
 
 
 def learned(X: Floats) -> TriggerPoint:
