@@ -64,7 +64,7 @@ def pipeline_config(settings: Settings, step: float) -> PipelineConfig:
         window=detector.window,
         rank=detector.rank,
         false_alarms_per_day=detector.false_alarms_per_day,
-        refractory_rows=detector.refractory,
+        refractory_rows=rows(detector.refractory, 3),
         entities=tuple(detector.entities.items()),
         lags=causal.lags,
         candidates=causal.candidates,
