@@ -23,7 +23,7 @@ START, STEP = 1_700_000_000.0, 10.0
 PATIENCE = 60.0  # seconds for what takes five on an idle machine
 SECTIONS: dict[str, dict[str, Any]] = {
     "system": {"name": "shop", "kpi": ["front|latency_s up"], "step": STEP},
-    "detector": {"base": "10m", "base_rows": 60, "window": 5},
+    "detector": {"base": "10m", "base_rows": 60},
     "incidents": {"batch": "40s", "close_after": "80s", "history": 130},
     "store": {"commit_every": "0.2s"},
 }

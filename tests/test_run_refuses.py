@@ -109,7 +109,7 @@ def test_settings_that_are_wrong(stage: Stage) -> None:
 
 
 def test_settings_that_do_not_go_together_leave_no_store(stage: Stage) -> None:
-    stage.configure(detector={"base": "300s", "base_rows": 30, "window": 40})
+    stage.configure(detector={"mode": "mssa", "base": "300s", "base_rows": 30, "window": 40})
     told = refused(stage)
     assert (told.code, told.what) == (2, "these settings do not fit rows of 10 s")
     assert not stage.store.exists()
