@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import SYMPTOMS, Columns, with_calls
+from .columns import SYMPTOMS, Columns, Role, with_calls
 from .confidence import Answer, judge
 from .coral import Coral
 from .evidence import Evidence, Surprise, median, usual_range
@@ -27,7 +27,6 @@ __all__ = ["Diagnosis", "Findings"]
 Floats = NDArray[np.float64]
 _CONTEXT = 20  # rows
 _CALIBRATED = 30  # rows of history without which "abnormal" is too loose a word to add calls by
-_SILENT = 2.0  # a metric that was missing for twice as long as ever is not measured any more
 
 
 class Findings(NamedTuple):
@@ -107,7 +106,8 @@ class Diagnosis:
         self.by_walk = by_walk
         self.late = late
         self.recipe = recipe
-        self._surprise = Surprise(types=columns.types, recipe=recipe)
+        steady = columns.roles == Role.INTERNAL
+        self._surprise = Surprise(types=columns.types, recipe=recipe, steady=steady)
         self._history = history
         model, before = self._surprise.fit(history, restarts), history
         if lead is None and anchor is not None:
@@ -126,11 +126,8 @@ class Diagnosis:
         evidence = self._weigh(window)
         suspicion, explained, by = self._explain(window, evidence.abnormal, coral, suspects)
         roles = frozenset(self.columns.roles[self.kpi].tolist())
-        gone = evidence.silent >= _SILENT
         recipe = self.recipe if self._calibrated else replace(self.recipe, mirrors=False)
-        services = score_services(
-            self.columns, evidence.abnormal, evidence.deviation, roles, silent=gone, recipe=recipe
-        )
+        services = score_services(self.columns, evidence.abnormal, evidence.deviation, roles, recipe=recipe)
         graph = _spread(coral.weights(), suspects, len(suspicion))
         steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)
         visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)

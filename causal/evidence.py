@@ -88,6 +88,9 @@ class Surprise:
         At most so many quiet windows calibrate the tails.
     recipe
         Weights of the parts.
+    steady
+        ``bool[d]``, metrics that are reported whether or not anything is going on (a latency is not, without requests):
+        their silence is news. None: all.
 
     Examples
     --------
@@ -101,8 +104,16 @@ class Surprise:
     (2, True)
     """
 
-    def __init__(self, *, types: NDArray[np.int64], windows: int = 150, recipe: Recipe = SHIPPED) -> None:
+    def __init__(
+        self,
+        *,
+        types: NDArray[np.int64],
+        windows: int = 150,
+        recipe: Recipe = SHIPPED,
+        steady: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.types = types
+        self.steady = np.ones(len(types), np.bool_) if steady is None else steady
         self.recipe = recipe
         self.windows = windows
         self._late = 1.0 / recipe.early if recipe.early else 0.0
@@ -154,7 +165,7 @@ class Surprise:
         silent, blind = model.silence.judge(window)
         sustained = np.maximum(sustained, lasting)
         abnormal = np.maximum(sustained, sharp)
-        silent *= self.recipe.silence
+        silent *= self.recipe.silence * self.steady
         # Silence has no size that compares with a deviation: one that is certain stands above all of them.
         loudest = float(abnormal.max(initial=0.0))
         silent = np.where(silent >= 2.0, silent + loudest, silent)

@@ -27,7 +27,7 @@ class ServiceScores(NamedTuple):
     """One number per service; arrays are ``[s]``."""
 
     score: Floats
-    internal: Floats  # abnormality of the most abnormal internal metric, or of one that has gone silent
+    internal: Floats  # abnormality of the most abnormal internal metric
     external: Floats  # the same of the symptoms
     flow: Floats  # suspicion absorbed
     added: tuple[tuple[str, str], ...] = ()  # (caller, callee), calls recognised from the data
@@ -39,7 +39,6 @@ def score_services(
     deviation: Floats,
     kpi_roles: frozenset[int] = frozenset(),
     *,
-    silent: NDArray[np.bool_] | None = None,
     recipe: Recipe = SHIPPED,
 ) -> ServiceScores:
     """Score services by their own evidence and by the symptoms that flow to them.
@@ -52,8 +51,6 @@ def score_services(
         ``float64[d]``: see `headwater.causal.evidence.Evidence`.
     kpi_roles
         With KPIs of a known role (latency, availability) only symptoms of these roles, and saturation, count.
-    silent
-        ``bool[d]``, metrics that have gone silent: inside their service something is wrong, whatever they measure.
     recipe
         Weights of the parts.
 
@@ -69,14 +66,13 @@ def score_services(
     """
     s = len(columns.services)
     internal, external = np.zeros(s), np.zeros(s)
-    gone = np.zeros(len(abnormal), np.bool_) if silent is None else silent
     asked = kpi_roles & frozenset(SYMPTOMS) or frozenset(SYMPTOMS)
     symptom = columns.roles != Role.INTERNAL
     if kpi_roles & frozenset(SYMPTOMS):
         symptom &= np.isin(columns.roles, [Role.SATURATION, *kpi_roles])
     owned = (columns.owner >= 0) & (columns.roles != Role.SHARED)
-    inside = owned & ((columns.roles == Role.INTERNAL) | gone)
-    outside = owned & symptom & ~gone
+    inside = owned & (columns.roles == Role.INTERNAL)
+    outside = owned & symptom
     np.maximum.at(internal, columns.owner[inside], abnormal[inside])
     np.maximum.at(external, columns.owner[outside], abnormal[outside])
     travelling = outside & np.isin(columns.roles, list(asked)) & (abnormal >= _SYMPTOM) & (deviation * columns.bad > 0)

@@ -178,6 +178,9 @@ def test_a_metric_that_goes_silent_stands_first(coral):
     assert found.answer == "named"
     for values in (found.suspicion, found.walk, found.value, found.usual):
         assert np.isfinite(values).all()
+    quiet = WINDOW.copy()
+    quiet[4:, 4] = np.nan  # without requests there are no errors to count: that is no evidence
+    assert NAMES[diagnosis(HISTORY).examine(quiet, coral, ALL).order[0]] == "back|cpu"
     off = diagnosis(HISTORY, recipe=Recipe(silence=0.0)).examine(window, coral, ALL)
     assert NAMES[off.order[0]] == "back|cpu"
 

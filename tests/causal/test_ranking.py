@@ -122,15 +122,6 @@ def test_a_balancer_that_mirrors_a_service_passes_the_blame_on():
     assert alone.added == ()
 
 
-def test_a_symptom_that_has_gone_silent_speaks_of_what_is_inside():
-    names = ["front|latency_s", "shop|latency_s", "db|latency_s"]
-    columns = describe(names, [("front", "shop"), ("shop", "db")])
-    abnormal, deviation = np.array([9.0, 8.0, 12.0]), np.array([0.5, 0.5, 0.0])
-    found = score_services(columns, abnormal, deviation, silent=np.array([False, False, True]))
-    assert (found.internal[2], found.external[2]) == (12.0, 0.0)
-    assert columns.services[int(found.score.argmax())] == "db"
-
-
 def test_hosts_and_virtual_fronts_are_no_evidence_against_a_service():
     _, found = scores(["a|node_load", "a|latency_s", "__front__|errors"], [50.0, 3.0, 99.0])
     assert (found.internal[0], found.external[0]) == (0.0, 3.0)
