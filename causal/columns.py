@@ -33,6 +33,7 @@ _ROLES = (  # the first pattern that is found decides
     (Role.AVAILABILITY, r"error|fail|success|availab|5xx|timeout|reject"),
     (Role.WORKLOAD, r"request|workload|(^|_)(rps|qps|ops)(_|$)|throughput|traffic|tokens?_per|calls|invocation"),
 )
+_FALLS = "success|availab|hit_?ra|clock|(^|_)(free|idle|uptime)(_|$)"  # what is bad when it falls
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def describe(names: Sequence[str], edges: Sequence[tuple[str, str]] = ()) -> Col
         owner=np.array([number.get(o, -1) for o in owners], np.int64),
         types=np.array([types[m] for m in metrics], np.int64),
         roles=np.array([role_of(m) for m in metrics], np.int64),
-        bad=np.array([-1 if re.search("success|availab", m.lower()) else 1 for m in metrics], np.int64),
+        bad=np.array([-1 if re.search(_FALLS, m.lower()) else 1 for m in metrics], np.int64),
         calls=np.zeros((len(services), len(services)), np.bool_),
     )
     return with_calls(columns, (*edges, *seen))

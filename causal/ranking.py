@@ -75,29 +75,32 @@ def score_services(
     outside = owned & symptom
     np.maximum.at(internal, columns.owner[inside], abnormal[inside])
     np.maximum.at(external, columns.owner[outside], abnormal[outside])
-    travelling = outside & np.isin(columns.roles, list(asked)) & (abnormal >= _SYMPTOM) & (deviation * columns.bad > 0)
+    # Less traffic, or less of anything whose fall does no harm, is what others did to a service.
+    worse = (inside | outside) & (deviation * columns.bad >= 0) & (columns.roles != Role.WORKLOAD)
+    worse &= abnormal >= _SYMPTOM
+    guilt = np.zeros(s)
+    np.maximum.at(guilt, columns.owner[worse], abnormal[worse])
+    travelling = worse & outside & np.isin(columns.roles, list(asked)) & (deviation != 0)
     added: tuple[tuple[str, str], ...] = ()
     if recipe.mirrors:
         columns, added = mirrored(columns, travelling)
     carried = _carried(columns, deviation, travelling)
-    P = recipe.flow * _transitions(columns, carried, internal, external, recipe.amplified)
+    passing = columns.calls & (external >= _SYMPTOM)[:, None]
+    calibrated = recipe.amplified * guilt[None, :] / np.sqrt(np.maximum(external, 1.0))[:, None]
+    carried = np.maximum(carried, np.where(passing, np.minimum(calibrated, 1.0), 0.0))
+    P = recipe.flow * _transitions(carried, internal, external)
     flow = _absorb(P, np.sqrt(external))
     return ServiceScores(np.maximum(np.sqrt(internal), flow), internal, external, flow, added)
 
 
-def _transitions(columns: Columns, carried: Floats, internal: Floats, external: Floats, amplified: float) -> Floats:
+def _transitions(carried: Floats, internal: Floats, external: Floats) -> Floats:
     """``P[a, b]``: share of a's suspicion that goes on to its callee b; the rest of the row stays.
 
-    What b accounts for of a's symptom is the larger of two estimates. In natural units: its own latency over that
-    of a (`carried`). In calibrated units: its abnormality over the square root of that of a's symptom, since queues
-    amplify what travels along a path, and a fault inside b need not show in b's latency at all. Both ends must be
-    abnormal.
+    What b accounts for of a's symptom (`carried`, ``[s, s]``) is the larger of two estimates. In natural units: its own
+    latency over that of a. In calibrated units: the abnormality of what got worse in it over the square root of that
+    of a's symptom, since queues amplify what travels along a path, and a fault inside b need not show in b's latency at
+    all; there both ends must be abnormal.
     """
-    evidence = np.maximum(internal, external)
-    evidence[evidence < _SYMPTOM] = 0.0
-    passing = columns.calls & (external >= _SYMPTOM)[:, None]
-    calibrated = np.minimum(amplified * evidence[None, :] / np.sqrt(np.maximum(external, 1.0))[:, None], 1.0)
-    carried = np.where(passing, np.maximum(carried, calibrated), carried)
     total, largest = carried.sum(axis=1), carried.max(axis=1, initial=0.0)
     own = np.where(internal >= 1.0, internal, 0.0)
     leaves = np.divide(external, external + own, out=np.zeros_like(own), where=external > 0) * largest

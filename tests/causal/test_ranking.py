@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.causal.columns import SYMPTOMS, Role, describe
-from headwater.causal.ranking import _absorb, _carried, _transitions, order_metrics, score_services
+from headwater.causal.columns import Role, describe
+from headwater.causal.ranking import _absorb, _transitions, order_metrics, score_services
 from headwater.causal.recipe import SHIPPED
 
 from .naive_evidence import absorbed
@@ -43,12 +43,14 @@ def test_the_flow_is_an_absorbing_walk(seed):
     columns, abnormal, deviation = system(np.random.default_rng(seed))
     found = score_services(columns, abnormal, deviation, recipe=replace(SHIPPED, mirrors=False))
     assert not found.added
-    travelling = np.isin(columns.roles, SYMPTOMS) & (columns.owner >= 0) & (abnormal >= 2) & (deviation > 0)
-    P = _transitions(columns, _carried(columns, deviation, travelling), found.internal, found.external, 1.0)
-    assert (P >= 0).all()
-    assert (P.sum(axis=1) <= 1 + 1e-12).all()
-    assert not P[~columns.calls].any()
-    np.testing.assert_allclose(found.flow, absorbed(P, np.sqrt(found.external)), atol=1e-9)
+    for share in (0.0, 0.4, 1.0):
+        carried = columns.calls * np.random.default_rng(seed).uniform(0, share, columns.calls.shape)
+        P = _transitions(carried, found.internal, found.external)
+        assert (P >= 0).all()
+        assert (P.sum(axis=1) <= 1 + 1e-12).all()
+        assert not P[~columns.calls].any()
+        start = np.sqrt(found.external)
+        np.testing.assert_allclose(_absorb(P, start), absorbed(P, start), atol=1e-9)
     assert found.flow.sum() == pytest.approx(np.sqrt(found.external).sum())  # suspicion is neither made nor lost
 
 
@@ -84,7 +86,27 @@ def passed(abnormal, deviation, recipe=SHIPPED):
 
 def test_a_callee_that_got_better_accounts_for_nothing_by_its_latency():
     assert passed([9.0, 2.5], [0.5, 0.45]) == pytest.approx(0.9)  # its part of the caller's latency
-    assert passed([9.0, 2.5], [0.5, -0.45]) == pytest.approx(2.5 / 3)  # its abnormality alone
+    assert passed([9.0, 2.5], [0.5, -0.45]) == 0.0
+
+
+def busy(metric, deviation, abnormal=30.0):
+    """What is passed on to a callee of which one metric moved, by a caller whose latency has."""
+    columns = describe(["a|latency_s", f"b|{metric}"], [("a", "b")])
+    found = score_services(columns, np.array([400.0, abnormal]), np.array([0.5, deviation]))
+    return 1.0 - found.flow[0] / np.sqrt(found.external[0])
+
+
+def test_a_fault_inside_a_callee_need_not_show_in_its_latency():
+    assert busy("cpu", 0.3, 10.0) == pytest.approx(10 / 20)
+    assert busy("cpu", 0.3) == 1.0
+    assert busy("cpu", 0.0) == 1.0  # gone silent
+
+
+def test_what_only_fell_with_the_traffic_is_not_guilty():
+    assert busy("network_bytes", -0.3) == 0.0
+    assert busy("requests", 0.3) == 0.0
+    assert busy("hit_ratio", -0.3) == 1.0  # its fall is the harm
+    assert busy("hit_ratio", 0.3) == 0.0
 
 
 def test_what_is_not_abnormal_itself_passes_nothing_on():
@@ -94,8 +116,8 @@ def test_what_is_not_abnormal_itself_passes_nothing_on():
 
 def test_each_part_of_the_flow_can_be_switched_off():
     calm = replace(SHIPPED, amplified=0.0)
-    assert passed([9.0, 2.5], [0.5, -0.45], calm) == 0.0
-    assert passed([9.0, 2.5], [0.5, 0.2], calm) == pytest.approx(0.4)
+    assert passed([9.0, 8.0], [0.5, 0.2]) == 1.0
+    assert passed([9.0, 8.0], [0.5, 0.2], calm) == pytest.approx(0.4)
     assert passed([9.0, 2.5], [0.5, 0.45], replace(SHIPPED, flow=0.0)) == 0.0
     assert passed([9.0, 2.5], [0.5, 0.45], replace(SHIPPED, flow=0.5)) == pytest.approx(0.45)
 
