@@ -11,11 +11,12 @@ from .pipeline_config import PipelineConfig
 from .records import Series, Triggered
 from .verdicts import shares
 
-__all__ = ["alarmed", "detectors", "over", "written"]
+__all__ = ["alarmed", "detectors", "over", "touched", "written"]
 
 JOINT = 1  # channel of an alarm that many metrics raise together
 CHANNELS: dict[int, Literal["joint", "metric", "frozen"]] = {JOINT: "joint", 2: "metric", 3: "frozen"}
-SHARE = 0.5  # of the largest departure: so far a metric must have gone to belong to an alarm of many
+SHARE = 0.5  # of the largest departure: so far a metric must have gone for an alarm of many to be about it
+TOUCHED = 0.1  # and so far for the alarm to touch it: an incident that it is in is not another one
 
 
 def detectors(config: PipelineConfig) -> EntityTriggers:
@@ -60,6 +61,11 @@ def alarmed(info: EntityInfo, row: int, before: NDArray[np.bool_]) -> list[int]:
     return [int(j) for j in np.flatnonzero(fresh)]
 
 
+def touched(info: EntityInfo, row: int) -> list[int]:
+    """Columns that depart in the row of an alarm, whether or not it is about them."""
+    return [int(j) for j in np.flatnonzero(_farthest(np.nan_to_num(info.contributions[row]), TOUCHED))]
+
+
 def written(
     info: EntityInfo, row: int, series: tuple[Series, ...], *, time: float, onset: float, entity: str
 ) -> Triggered:
@@ -76,5 +82,5 @@ def written(
     )
 
 
-def _farthest(departed: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.asarray((departed >= SHARE * departed.max(initial=0.0)) & (departed > 0.0))
+def _farthest(departed: NDArray[np.float64], share: float = SHARE) -> NDArray[np.bool_]:
+    return np.asarray((departed >= share * departed.max(initial=0.0)) & (departed > 0.0))

@@ -115,6 +115,15 @@ class Case:
         """Whether one of these columns of the system is among those that changed in this incident."""
         return bool(self.alarmed.union(self.columns[self.changed].tolist()).intersection(alarmed))
 
+    @property
+    def recovering(self) -> bool:
+        """Whether its first cause is back in its usual range: what comes then is how the system recovers, in bursts."""
+        names = self.diagnosis.columns.names
+        if self.incident.cause not in names:
+            return False
+        cause = np.array([names.index(self.incident.cause)])
+        return bool(self.diagnosis.usual(self.recent.astype(np.float64), cause).all())
+
     def cut_short(self) -> None:
         """Let no further row into the window, since another incident has begun in it."""
         self.longest = min(self.longest, len(self.window))

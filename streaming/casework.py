@@ -80,7 +80,7 @@ class Casework:
             if case.touches(alarmed):
                 return case
         newest = self.cases[-1] if self.cases else None
-        if newest and newest.rows - back <= max(SPREAD, self.config.patience_rows):
+        if newest and (newest.rows - back <= max(SPREAD, self.config.patience_rows) or newest.recovering):
             return newest
         return newest if len(self.cases) >= self.config.max_open else None
 

@@ -19,7 +19,7 @@ from headwater.causal.evidence import median
 from headwater.detectors.entities import EntityInfo
 from headwater.online import Ring
 
-from .alarms import alarmed, detectors, over, written
+from .alarms import alarmed, detectors, over, touched, written
 from .candidate import Candidate
 from .case import Case
 from .casework import Casework, Onset
@@ -178,7 +178,7 @@ class Pipeline:
         onset = float(self.ring.times()[-1 - back])
         entity = self.trigger.entities[int(info.entity[k])]
         triggered = written(info, k, self.series, time=self.time, onset=onset, entity=entity)
-        if case := self.work.concerned(about, back):
+        if case := self.work.concerned([*about, *touched(info, k)], back):
             return msgspec.structs.replace(triggered, incident=self.work.extend(case, about))
         stale = self.candidate and self.candidate.back > FARTHEST and not self.candidate.ailing
         if self.candidate is None or stale:

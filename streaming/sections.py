@@ -194,12 +194,6 @@ class DetectorSection(Section):
         "30s", "in which alarms on the same metrics, or of the same time, are one; at least 3 rows", gt=0
     )
 
-    @model_validator(mode="after")
-    def _of_the_mode(self) -> "DetectorSection":
-        if self.mode != "mssa" and (self.window, self.rank) != (None, None):
-            raise ValueError(f"window and rank are those of mode 'mssa', and mode is {self.mode!r}: leave them out")
-        return self
-
 
 class CausalSection(Section):
     """How the cause is found."""

@@ -166,11 +166,6 @@ def test_several_errors_are_counted() -> None:
     assert refused(causal={"lags": 0, "restart": 2}).why == "it comes from flag; 1 more after it"
 
 
-def test_what_only_the_published_detector_knows_needs_its_mode() -> None:
-    assert "mode is 'level': leave them out" in refused(detector={"window": 40}).what
-    assert load(None, {"detector": {"mode": "mssa", "window": 40, "rank": 3}}).detector.window == 40
-
-
 def test_the_mend_tells_what_the_key_is() -> None:
     assert refused(causal={"lags": 0}).mend == (
         "lags is: rows a cause may precede its effect by, at most; more in docs/configuration.md, [causal]"
