@@ -220,7 +220,11 @@ class Pipeline:
         kpi = self.work.kpi[: len(candidate.sign)]  # one that appeared meanwhile has no history
         window = self.ring.values()[-(candidate.back + 1 + EARLY) :, kpi].astype(np.float64)
         if candidate.suffers(window, self.config.hold_rows):
-            return True
+            if not (case := self.work.concerned(candidate.alarmed, candidate.back)):
+                return True
+            self.work.extend(case, candidate.alarmed)  # meanwhile it has turned out to be part of that one
+            self.candidate = None
+            return False
         candidate.back, candidate.left = candidate.back + 1, candidate.left - 1
         if candidate.left < 0:
             self.candidate = None

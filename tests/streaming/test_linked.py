@@ -3,12 +3,15 @@
 The alarms are scripted: which metric departs when is told here, and not left to a detector.
 """
 
+from typing import ClassVar
+
 import msgspec
 import numpy as np
 import pytest
 
 from headwater.detectors.entities import EntityInfo
 from headwater.online import decode
+from headwater.streaming.case import Case
 from headwater.streaming.checkpoint import freeze, hashes, thaw
 from headwater.streaming.errors import CommandRefused
 from headwater.streaming.pipeline import Pipeline
@@ -28,6 +31,7 @@ class Scripted:
     """A trigger whose alarms are written beforehand; it counts rows, and that is its state."""
 
     alarms = ALARMS
+    touches: ClassVar[dict[int, int]] = {}  # row of an alarm: a column that departs a little in it
     entities = ("front", "cart", "db")
 
     def __init__(self, **_):
@@ -60,6 +64,8 @@ class Scripted:
                 column, back = self.alarms[at[t]]
                 info.alarm[t], info.onset[t], info.strength[t], info.contributions[t] = 2, back, 9.0, 0.0
                 info.contributions[t, column] = 5.0
+                if at[t] in self.touches:
+                    info.contributions[t, self.touches[at[t]]] = 1.0
                 info.entity[t] = self.entities.index(SERIES[column].entity)
         return info
 
@@ -129,6 +135,25 @@ def test_a_new_onset_on_the_same_metrics_extends_the_open_one(monkeypatch):
     assert {change.incident.id for change in changes(events)} == {"INC-1"}
     assert [t.incident for t in triggers(events)] == ["INC-1"] * 3  # the disk is over its threshold all the while
     assert changes(events)[-1].incident.triggers == 3
+
+
+def test_a_burst_while_the_first_cause_is_back_is_how_the_system_recovers(monkeypatch):
+    X = recording()
+    X[SECOND:, FRONT_CPU] = rows(230, until=END)[SECOND:, FRONT_CPU]
+    X[END + 8 :, FRONT_CPU] += 1.0  # the disk is well again, and the front works off what has waited
+    monkeypatch.setattr(Scripted, "alarms", {92: (DISK, 2), END + 10: (FRONT_CPU, 2)})
+    found = {event.incident.id for event in played(X, kpi=(), close_rows=40)[1] if isinstance(event, Changed)}
+    assert found == {"INC-1"}
+    monkeypatch.setattr(Case, "recovering", False)
+    found = {event.incident.id for event in played(X, kpi=(), close_rows=40)[1] if isinstance(event, Changed)}
+    assert found == {"INC-1", "INC-2"}
+
+
+def test_an_alarm_that_touches_what_has_changed_belongs_to_it(monkeypatch):
+    monkeypatch.setattr(Scripted, "touches", {SECOND + 2: DISK})
+    one, _ = played(recording(), kpi=())
+    assert one.work.closed["INC-1"].triggers == 2
+    assert "INC-2" not in one.work.closed
 
 
 def test_where_kpis_decide_a_second_one_must_make_them_worse_than_they_are():
