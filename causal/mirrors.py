@@ -37,9 +37,9 @@ def mirrored(columns: Columns, travelling: NDArray[np.bool_]) -> tuple[Columns, 
     (('balancer', 'shop'),)
     """
     calls = columns.calls
-    shown = np.zeros((len(calls), int(columns.types.max(initial=-1)) + 1), np.int64)
+    shown = np.zeros((len(calls), int(columns.types.max(initial=-1)) + 1), np.float32)
     shown[columns.owner[travelling], columns.types[travelling]] = 1
-    siblings = (calls.T.astype(np.int64) @ calls > 0) & ~(calls | calls.T)
+    siblings = (np.matmul(calls.T, calls, dtype=np.float32) > 0) & ~(calls | calls.T)
     inner = calls.any(axis=1)
     behind: NDArray[np.bool_] = siblings & (shown @ shown.T > 0) & np.outer(~inner, inner)
     added = tuple((columns.services[m], columns.services[v]) for m, v in np.argwhere(behind).tolist())
