@@ -103,7 +103,7 @@ class Watch:
         begins = there & (self.height == 0.0) & exceeds
         for c in np.flatnonzero(begins).tolist():
             self.age[c], self.bound[c] = 0, self._bound(c)
-        works = there & ((self.height > 0.0) | begins)
+        works: NDArray[np.bool_] = there & ((self.height > 0.0) | begins)
         if not works.any():
             return works
         self.age += works
