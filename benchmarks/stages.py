@@ -81,7 +81,7 @@ def stages(what: Load, repeats: int) -> dict[str, float]:
     frame, as a live topic has it.
     """
     pipeline, rows = _pipeline(what), what.X
-    learned, graph = pipeline.trigger.snapshot(), pipeline.work.graphs.coral.snapshot()
+    learned, graph = _learned(pipeline), pipeline.work.graphs.coral.snapshot()
     kinds: dict[str, Callable[[], Thunk]] = {
         "decode": lambda: _decoding(what),
         "align": lambda: _aligning(what),
@@ -165,6 +165,13 @@ def _aligning(what: Load) -> Thunk:
             pass
 
     return run
+
+
+def _learned(pipeline: Pipeline) -> Snapshot:
+    """One detector of all metrics, as the twin has one; the pipeline's own has one for each entity."""
+    trigger = TriggerPoint(base=BASE)
+    trigger.fit(pipeline.ring.values()[:BASE].astype(np.float64))
+    return trigger.snapshot()
 
 
 def _trigger(learned: Snapshot, rows: Floats) -> Thunk:
