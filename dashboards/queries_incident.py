@@ -7,12 +7,12 @@ import polars as pl
 
 from headwater.streaming.records import Changed, Incident, Ranked, Series, Triggered
 from headwater.streaming.store.reader import Reader
-from headwater.streaming.wording import firmness
+from headwater.streaming.wording import firmness, ground
 
 from .queries import TIME, table
 from .words import clock, number, percent
 
-__all__ = ["batches", "edges", "evidence", "leaders", "metrics", "services", "timeline", "usual"]
+__all__ = ["batches", "edges", "evidence", "leaders", "metrics", "services", "steps", "timeline", "usual"]
 
 ROWS = 20
 BATCHES = 500
@@ -75,6 +75,18 @@ def edges(ranked: Ranked) -> pl.DataFrame:
             "learned": ["in quiet time" if e.part == "invariant" else "in this incident" for e in strongest],
         },
         schema_overrides={"weight": pl.Float64},
+    )
+
+
+def steps(ranked: Ranked) -> pl.DataFrame:
+    """The path from the cause to the symptom, step by step, with what each stands on."""
+    return pl.DataFrame(
+        {
+            "from": [hop.cause for hop in ranked.hops],
+            "to": [hop.effect for hop in ranked.hops],
+            "evidence": [ground(hop) for hop in ranked.hops],
+            "accounts for": [percent(hop.share) for hop in ranked.hops],
+        }
     )
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from headwater.streaming.records import Incident, Ranked
 from headwater.streaming.suspects import Suspect
-from headwater.streaming.wording import RATIO, doubt, firmness, still, sure
+from headwater.streaming.wording import RATIO, doubt, firmness, placed, still, sure
 
 from .charts import CAUSE, MUTED, Option, base, line, millis, time_axis
 from .words import clock, moment, number, plain, span
@@ -16,6 +16,7 @@ __all__ = [
     "Badge",
     "Fact",
     "Role",
+    "additions",
     "agreement_chart",
     "badges",
     "chips",
@@ -141,6 +142,17 @@ def origin(incident: Incident) -> str:
     if not incident.kpi:
         return "No KPI configured: the walk started from the joint anomaly. Name one with [system] kpi."
     return f"The walk started from {' and '.join(label(name) for name in kpis(incident))}."
+
+
+def additions(incident: Incident, ranked: Ranked | None) -> list[str]:
+    """What else there is to say of where the cause was looked for: linked incidents, added calls, a verdict."""
+    said = [f"Linked to {incident.linked}, which was open when other metrics changed."] * bool(incident.linked)
+    if ranked is not None and ranked.added:
+        calls = ", ".join(f"{caller} → {callee}" for caller, callee in ranked.added)
+        said.append(f"Calls that no call graph names, but the data show: {calls}.")
+    if incident.verdict:
+        said.append(f"Told to be {label(incident.verdict)}, {placed(incident.place)}.")
+    return said
 
 
 def roles(incident: Incident, ranked: Ranked | None) -> dict[str, Role]:

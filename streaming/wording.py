@@ -2,7 +2,7 @@
 
 import math
 
-from .suspects import Answer, Suspect
+from .suspects import Answer, Hop, Suspect
 
 __all__ = [
     "CHANNELS",
@@ -11,9 +11,11 @@ __all__ = [
     "RATIO",
     "ROLES",
     "SERVICES",
+    "STEPS",
     "UNKNOWN_TOPOLOGY",
     "doubt",
     "firmness",
+    "ground",
     "margin",
     "placed",
     "present",
@@ -53,6 +55,12 @@ SERVICES = {
     "flow": "the suspicion that the symptoms of callers bring to it, and that no service it calls takes on",
 }
 """Column of the ranked services → what it says."""
+
+STEPS = {
+    "evidence": "learned: an edge of the causal graph; called: only the call graph leads here",
+    "accounts for": "the part of the effect that the cause accounts for",
+}
+"""Column of the steps of a path → what it says."""
 
 METRICS = {
     "abnormal": "1 is the one-in-a-hundred event of quiet time; the largest of the next three",
@@ -99,6 +107,19 @@ def sure(confidence: float) -> str:
     ('83 %', '-')
     """
     return f"{confidence:.0%}".replace("%", " %") if math.isfinite(confidence) else "-"
+
+
+def ground(hop: Hop) -> str:
+    """What a step of a path stands on.
+
+    Examples
+    --------
+    >>> ground(Hop("db|disk", "db|latency", 0.41, 2, 0.6, "learned")), ground(Hop("a|x", "b|y", 0.0, 0, 0.5, "call"))
+    ('learned: weight 0.41, 2 rows later', 'called')
+    """
+    if hop.kind == "call":
+        return "called"
+    return f"learned: weight {hop.weight:.2f}, {hop.lag} row{'s' * (hop.lag != 1)} later"
 
 
 def margin(ratio: float) -> str:

@@ -87,7 +87,8 @@ def _card(facts: Facts) -> None:
                 if place:
                     st.markdown("→")
                 st.badge(chip.text, color=chip.color)
-        st.markdown(plain(views_incident.origin(incident)))
+        for sentence in [views_incident.origin(incident), *views_incident.additions(incident, ranked)]:
+            st.markdown(plain(sentence))
         with st.grid(6, min_column_width=130, gap="small"):
             for fact in views_incident.facts(incident, ranked, facts.end):
                 st.metric(fact.label, fact.value, help=fact.help, border=True)
@@ -152,7 +153,10 @@ def _graph(facts: Facts) -> None:
             "when stronger; solid ones were learned in quiet time, dashed ones in this incident."
             + (f" {drawing.hidden} metrics are not drawn." if drawing.hidden else "")
         )
-        edges = queries_incident.edges(ranked)
+        steps, edges = queries_incident.steps(ranked), queries_incident.edges(ranked)
+        if not steps.is_empty():
+            st.dataframe(steps, hide_index=True, alt="The path, step by step, with what each stands on")
+            st.markdown(legend(wording.STEPS))
         with st.expander(f"The graph as a table ({edges.height} edges)"):
             st.dataframe(edges, hide_index=True, column_config={"weight": BATCHES}, alt="Edges, strongest first")
 

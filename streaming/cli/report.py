@@ -100,6 +100,7 @@ def sections(whole: dict[str, Any]) -> list[Section]:
     found = [Section(headline(incident), ("", ""), _summary(incident, rankings, whole["late"]))]
     if rankings:
         last = rankings[-1]
+        found += [_path(last)] * bool(last.hops)
         found += [_services(last.batch, last.services), _metrics(last.batch, last.metrics), _batches(rankings)]
     return [*found, Section("Timeline", ("time", "what", ""), _timeline(whole["events"]))]
 
@@ -142,6 +143,9 @@ def _summary(incident: Incident, rankings: Sequence[Ranked], late: bool) -> list
     ]
     if incident.linked:
         lines.append(("linked to", f"{incident.linked}, which was open when other metrics changed"))
+    if rankings and rankings[-1].added:
+        calls = ", ".join(f"{caller} → {callee}" for caller, callee in rankings[-1].added)
+        lines.append(("calls added", f"{calls}: in no call graph, but the data show them"))
     if incident.verdict:
         lines.append(("verdict", f"{incident.verdict}, {wording.placed(incident.place)}"))
     if incident.rca == "converged" and stable is not None:
@@ -155,6 +159,11 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def _path(ranked: Ranked) -> Section:
+    rows = [(f"{hop.cause} → {hop.effect}", wording.ground(hop), f"{hop.share:.0%}") for hop in ranked.hops]
+    return Section("Path, step by step", ["from → to", *wording.STEPS], rows, wording.STEPS)
 
 
 def _services(batch: int, services: Sequence[ServiceSuspect]) -> Section:

@@ -10,13 +10,18 @@ import numpy as np
 
 from headwater.streaming.records import Changed, Event, EvidenceWindow, Incident, Ranked, Series, Tick, Triggered
 from headwater.streaming.store.writer import Batch, Store
-from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
+from headwater.streaming.suspects import Edge, Hop, ServiceSuspect, Suspect
 
 START = 1_764_000_000.0  # 2025-11-24 16:00:00 UTC
 ROWS = 1800
 ONSET = START + 1500
 SYSTEM = "shop"
 PATH = ("vllm-a|kv_cache_usage", "vllm-a|queue_len", "vllm-a|ttft_p95", "gateway|ttft_p95")
+HOPS = (
+    Hop(PATH[0], PATH[1], 0.82, 1, 0.9, "learned"),
+    Hop(PATH[1], PATH[2], 0.4, 2, 0.6, "learned"),
+    Hop(PATH[2], PATH[3], 0.0, 0, 0.35, "call"),
+)
 METRICS = {
     "gateway": (("requests", "req/s"), ("ttft_p95", "s"), ("errors", "req/s"), ("open_connections", "")),
     "router": (("queue_len", ""), ("decisions", "req/s"), ("cpu", "%")),
@@ -118,7 +123,20 @@ def batches(kpi: str) -> list[Event]:
         rca = "converged" if k >= 8 else "provisional"
         told.append(
             Ranked(
-                SYSTEM, time, 1, "INC-2", k, metrics, ranked, edges(), PATH, same, 0.4 + 0.06 * k, rca, 0.5 + 0.03 * k
+                SYSTEM,
+                time,
+                1,
+                "INC-2",
+                k,
+                metrics,
+                ranked,
+                edges(),
+                PATH,
+                same,
+                0.4 + 0.06 * k,
+                rca,
+                0.5 + 0.03 * k,
+                hops=HOPS,
             )
         )
         action = "converged" if k == 8 else "ranked"

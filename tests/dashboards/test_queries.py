@@ -194,6 +194,13 @@ def test_edges_are_listed_by_strength(reader: Reader) -> None:
     assert table.row(0) == (story.PATH[0], story.PATH[1], 0.82, 1, "in this incident")
 
 
+def test_the_path_is_told_step_by_step(reader: Reader) -> None:
+    table = queries_incident.steps(reader.rankings(story.SYSTEM, "INC-2")[-1])
+    assert [*table["from"], table["to"][-1]] == list(story.PATH)
+    assert table.row(0)[2:] == ("learned: weight 0.82, 1 row later", "90 %")
+    assert table.row(2)[2:] == ("called", "35 %")
+
+
 def test_newest_row_is_that_of_the_input_and_not_today(reader: Reader) -> None:
     assert queries.newest(reader, now=2e9) == UNTIL
 

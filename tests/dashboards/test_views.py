@@ -290,3 +290,14 @@ def test_names_from_outside_cannot_become_markdown() -> None:
 def test_numbers_and_spans_at_their_edges() -> None:
     assert [number(x) for x in (0.0, 999.4, 999.5, 123_456.0, 1e6)] == ["0", "999", "1,000", "123,456", "1 M"]
     assert [span(s) for s in (-1.0, 9.94, 9.96, 59.6, 3_599.7)] == ["0 s", "9.9 s", "10 s", "1 min 00 s", "1 h 00 min"]
+
+
+def test_what_else_there_is_to_say_of_a_cause() -> None:
+    incident = Incident("s", "INC-2", "open", "converged", 0.0, 1.0, 2.0, linked="INC-1", verdict="db|io", place=3)
+    ranked = Ranked("s", 2.0, 0, "INC-2", 0, (), (), (), (), 1.0, 1.0, "converged", 0.8, added=(("gw", "lb"),))
+    assert views_incident.additions(incident, ranked) == [
+        "Linked to INC-1, which was open when other metrics changed.",
+        "Calls that no call graph names, but the data show: gw → lb.",
+        "Told to be db · io, which was place 3.",
+    ]
+    assert views_incident.additions(Incident("s", "INC-3", "open", "converged", 0.0, 1.0, 2.0), None) == []

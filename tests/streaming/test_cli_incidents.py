@@ -17,7 +17,7 @@ from headwater.streaming.records import Changed, EvidenceWindow, Incident, Ranke
 from headwater.streaming.store.batch import Answer, Batch
 from headwater.streaming.store.reader import Reader
 from headwater.streaming.store.writer import Store
-from headwater.streaming.suspects import Edge, ServiceSuspect, Suspect
+from headwater.streaming.suspects import Edge, Hop, ServiceSuspect, Suspect
 
 Run = Callable[..., tuple[int, str, str]]
 pytestmark = pytest.mark.usefixtures("nowhere")
@@ -175,6 +175,19 @@ def summary(*similarity: float, changed: int = 2, **fields: Any) -> dict[str, st
     rankings = [msgspec.structs.replace(ranked, batch=b, similarity=s) for b, s in enumerate(similarity, 3)]
     first = report.sections({"incident": incident, "late": False, "rankings": rankings, "events": []})[0]
     return {row[0]: row[1] for row in first.rows}
+
+
+def test_the_path_is_told_step_by_step_and_calls_that_were_added_are_shown() -> None:
+    hops = (Hop("db|disk", "db|latency", 0.4, 1, 0.6, "learned"), Hop("db|latency", "gw|p95", 0.0, 0, 0.25, "call"))
+    ranked = Ranked("shop", 9.0, 0, "INC-1", 0, (), (), (), (), 1.0, 1.0, "converged", 0.8, hops=hops)
+    ranked = msgspec.structs.replace(ranked, added=(("gw", "db"),))
+    incident = Incident("shop", "INC-1", "open", "converged", 0.0, 5.0, 9.0)
+    first, path, *_ = report.sections({"incident": incident, "rankings": [ranked], "late": False, "events": []})
+    assert ("calls added", "gw → db: in no call graph, but the data show them") in first.rows
+    assert path.rows == [
+        ("db|disk → db|latency", "learned: weight 0.40, 1 row later", "60%"),
+        ("db|latency → gw|p95", "called", "25%"),
+    ]
 
 
 def test_a_list_that_is_cut_says_so() -> None:
