@@ -20,6 +20,7 @@ __all__ = ["ServiceScores", "order_metrics", "score_services"]
 Floats = NDArray[np.float64]
 _STEPS = 12  # no call chain that matters is longer
 _CAUSE = 0.05  # an internal must be so large a part of the symptom that it is to have caused
+_LOUDEST = 600.0  # how far beyond it a symptom is says nothing: a queue is empty at rest
 _SYMPTOM = 2.0  # a symptom must be this abnormal on both sides to travel
 
 
@@ -86,7 +87,7 @@ def score_services(
         columns, added = mirrored(columns, travelling)
     carried = _carried(columns, deviation, travelling)
     passing = columns.calls & (external >= _SYMPTOM)[:, None]
-    calibrated = recipe.amplified * guilt[None, :] / np.sqrt(np.maximum(external, 1.0))[:, None]
+    calibrated = recipe.amplified * guilt[None, :] / np.sqrt(np.clip(external, 1.0, _LOUDEST))[:, None]
     carried = np.maximum(carried, np.where(passing, np.minimum(calibrated, 1.0), 0.0))
     P = recipe.flow * _transitions(carried, internal, external)
     flow = _absorb(P, np.sqrt(external))
