@@ -99,7 +99,7 @@ def busy(metric, deviation, abnormal=30.0):
 def test_a_fault_inside_a_callee_need_not_show_in_its_latency():
     assert busy("cpu", 0.3, 10.0) == pytest.approx(10 / 20)
     assert busy("cpu", 0.3) == 1.0
-    columns, endless = scores(["a|queue_len", "b|cpu"], [1e6, 12.0], edges=[("a", "b")])
+    _, endless = scores(["a|queue_len", "b|cpu"], [1e6, 12.0], edges=[("a", "b")])
     assert endless.flow[1] / 1e3 == pytest.approx(12 / np.sqrt(600))
     assert busy("cpu", 0.0) == 1.0  # gone silent
 
