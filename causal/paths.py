@@ -54,7 +54,8 @@ def path_to(columns: Columns, W: Floats, abnormal: Floats, cause: int, goal: int
     Without a known call graph the learned edges ``W[i, j]`` (``float64[d, d]``, i → j) stand alone. With one, an edge
     must stay inside a service or lead from a callee to its caller, and what the call graph suggests (from what happens
     inside a service to what is seen of it, from a callee's symptom to its caller's) stands in where nothing was
-    learned. Metrics on the way are abnormal themselves, if there is such a path.
+    learned; of a callee's symptoms it is the more likely the more it stands out among them. Metrics on the way are
+    abnormal themselves, if there is such a path.
 
     Examples
     --------
@@ -66,14 +67,14 @@ def path_to(columns: Columns, W: Floats, abnormal: Floats, cause: int, goal: int
     ['back|cpu', 'back|latency_s', 'front|latency_s']
     """
     if columns.calls.any():
-        W = _along_calls(columns, W)
+        W = _along_calls(columns, W, abnormal)
     passable = abnormal >= _ABNORMAL
     passable[[cause, goal]] = True
     path = most_probable_path(np.where(np.outer(passable, passable), W, 0.0), cause, goal)
     return path.nodes if path.probability > 0 else most_probable_path(W, cause, goal).nodes
 
 
-def _along_calls(columns: Columns, W: Floats) -> Floats:
+def _along_calls(columns: Columns, W: Floats, abnormal: Floats) -> Floats:
     """Learned edges that the call graph allows, and weak ones that it suggests."""
     owner, owned = columns.owner, columns.owner >= 0
     same = (owner[:, None] == owner[None, :]) & owned[:, None]
@@ -83,4 +84,8 @@ def _along_calls(columns: Columns, W: Floats) -> Floats:
     seen = ~inner & (columns.roles != Role.SHARED)
     suggested = (same & inner[:, None] & seen[None, :]) | (upward & seen[:, None] & seen[None, :])
     allowed: Floats = np.where(same | upward | free, W, 0.0)
-    return np.maximum(allowed, np.where(suggested, _PRIOR * max(float(W.max(initial=0.0)), 1e-9), 0.0))
+    loudest = np.full(len(columns.services) + 1, 1e-12)  # the last place is that of no service
+    np.maximum.at(loudest, owner[seen], abnormal[seen])
+    standing = np.where(seen, np.minimum(1.0, abnormal / loudest[owner]), 1.0)
+    prior = _PRIOR * max(float(W.max(initial=0.0)), 1e-9) * standing[:, None]
+    return np.maximum(allowed, np.where(suggested, prior, 0.0))
