@@ -18,7 +18,7 @@ from .evidence import Evidence, Surprise, median, usual_range
 from .explaining import Explained, explain_away
 from .graph import Graph
 from .paths import Hop, hops_of, path_to
-from .propagation import evidence_transitions, transitions, walk
+from .propagation import Walk, propagate
 from .ranking import ServiceScores, order_metrics, score_services
 from .recipe import SHIPPED, Recipe
 
@@ -129,8 +129,8 @@ class Diagnosis:
         recipe = self.recipe if self._calibrated else replace(self.recipe, mirrors=False)
         services = score_services(self.columns, evidence.abnormal, evidence.deviation, roles, recipe=recipe)
         graph = _spread(coral.weights(), suspects, len(suspicion))
-        steps = transitions(graph.W) if self.by_walk else evidence_transitions(graph.W, suspicion)
-        visits = walk(steps, self._start(evidence.abnormal), restart=self.restart)
+        kind: Walk = "plain" if self.by_walk else "evidence"
+        visits = propagate(graph.W, self._start(evidence.abnormal), suspicion, kind=kind, restart=self.restart)
         if self.by_walk:
             order = np.argsort(-visits, kind="stable")
             score = visits
