@@ -47,6 +47,7 @@ def metrics(ranked: Ranked, series: Mapping[str, Series]) -> pl.DataFrame:
             "place": list(range(1, len(top) + 1)),
             "service": [s.entity for s in top],
             "metric": [s.metric for s in top],
+            "role": [s.role for s in top],
             "score": [s.score for s in top],
             "share": [100 * s.score / first for s in top],
             "abnormal": [s.abnormal for s in top],

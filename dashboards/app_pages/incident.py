@@ -20,6 +20,7 @@ BATCHES = st.column_config.NumberColumn(format="%.2f")
 BAR = st.column_config.ProgressColumn("score of the first", format="%.0f %%", min_value=0, max_value=100)
 TIME = st.column_config.DatetimeColumn("time (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
 BY = st.column_config.TextColumn(width="medium")
+NUMBERS = ("score", "abnormal", "lasting", "sharp", "silent", "walk")
 EVIDENCE = 9
 
 
@@ -89,7 +90,7 @@ def _card(facts: Facts) -> None:
                 st.badge(chip.text, color=chip.color)
         for sentence in [views_incident.origin(incident), *views_incident.additions(incident, ranked)]:
             st.markdown(plain(sentence))
-        with st.grid(6, min_column_width=130, gap="small"):
+        with st.grid(7, min_column_width=120, gap="small"):
             for fact in views_incident.facts(incident, ranked, facts.end):
                 st.metric(fact.label, fact.value, help=fact.help, border=True)
 
@@ -111,9 +112,10 @@ def _ranking(facts: Facts) -> None:
         st.subheader("Metrics", anchor=False)
         st.dataframe(
             metrics, hide_index=True, alt="Suspected metrics, first place first",
-            column_config={"share": BAR, "by": BY, **dict.fromkeys(("score", "abnormal", "walk"), BATCHES)},
+            column_config={"share": BAR, "by": BY, **dict.fromkeys(NUMBERS, BATCHES)},
         )  # fmt: skip
         st.markdown(legend(wording.METRICS))
+        st.markdown(legend({role: wording.ROLES[role] for role in metrics["role"].unique().sort() if role}))
 
 
 def _convergence(facts: Facts) -> None:
