@@ -58,7 +58,8 @@ SERVICES = {
 
 STEPS = {
     "evidence": "learned: an edge of the causal graph; called: only the call graph leads here",
-    "accounts for": "the part of the effect that the cause accounts for",
+    "accounts for": "of a learned edge its share of all that was learned into the effect, "
+    "of a call the size of the cause over that of the effect",
 }
 """Column of the steps of a path → what it says."""
 
