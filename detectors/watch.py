@@ -111,12 +111,18 @@ def _crowd(t: int, g: float, state: Watch, rates: Rates, out: Evidence) -> bool:
 def _metrics(t: int, x: Array, g: Array, before: Array, span: Span, state: Watch, rates: Rates, out: Evidence) -> int:
     """Take row t into the CUSUM of each metric, in place; returns the metric that fires, the highest, or -1."""
     now, trace, fired = state.now, state.trace, -1
+    height, ease, sink = now.height, now.ease, np.exp(0.01 * LONE.pace)
     calm = trace.since[0] > CALM
     for n in range(len(x)):
         c = 1 + n
         if not (abs(x[n]) < np.inf and not np.isnan(span.scale[n])):
             continue
-        idle = now.height[c] == 0.0
+        if height[c] == 0.0 and g[n] * ease[c] <= 1.0:  # what `follow` does to an idle one, as most are
+            if calm and ease[c] < 1.0:
+                ease[c] = min(1.0, ease[c] * sink)
+            out.scores[t, n] = 0.0
+            continue
+        idle = height[c] == 0.0
         repeats, learns = x[n] == state.still.last[n], calm and not 0 < now.latched[c] <= rates.relearn
         fires = follow(c, g[n], repeats, rates.metric, LONE, now, learns)
         out.scores[t, n] = 0.0
